@@ -1,0 +1,16 @@
+//! What every roundsman program shares: how it starts, waits, reports and stops.
+//!
+//! Invariants:
+//! - no SQL, no async, no TLS: a host that runs only `hostmetrics` links none of them;
+//! - [`run`] is the only entry point of every agent;
+//! - configuration is complete before any socket, file or thread of the agent exists;
+//! - [`Context::wait`] is the only place where an agent sleeps.
+
+pub mod atomic;
+pub mod backoff;
+pub mod clock;
+pub mod error;
+pub mod paths;
+
+pub use error::{Class, Fault, ResultExt};
+pub use paths::Paths;
