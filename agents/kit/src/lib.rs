@@ -9,8 +9,11 @@
 pub mod atomic;
 pub mod backoff;
 pub mod clock;
+pub mod config;
 pub mod error;
 pub mod paths;
+pub mod quantity;
+pub mod secret;
 
 pub use error::{Class, Fault, ResultExt};
 pub use paths::Paths;
