@@ -1,1 +1,30 @@
 //! The harness: what the tests of every level share.
+//!
+//! - [`Root`], [`AgentCommand`], [`Manager`]: one real program in a tree of its own, with a
+//!   stand-in for systemd's notify socket (the agent level, `agents/<agent>/tests`);
+//! - [`process`]: any child process, its output captured, every wait bounded;
+//! - [`skipped`]: the list of what this machine does not let us check.
+//!
+//! Invariants:
+//! - nothing waits without a deadline, and nothing sleeps to wait;
+//! - what a fixture made is gone when it is dropped: processes first, then files.
+//!
+//! The fixtures of the agent level panic when they themselves fail, with what the program has
+//! printed so far: a test has no better use for such an error.
+
+pub mod agent;
+pub mod manager;
+pub mod process;
+pub mod root;
+pub mod skipped;
+
+pub use agent::AgentCommand;
+pub use manager::{Manager, Notification};
+pub use process::{Output, Process};
+pub use root::Root;
+
+use std::time::Duration;
+
+/// How long a fixture waits for anything unless told otherwise: far above what a sound
+/// program needs on a loaded machine, far below what a person waits for.
+pub const PATIENCE: Duration = Duration::from_secs(20);
