@@ -6,14 +6,25 @@
 //! - configuration is complete before any socket, file or thread of the agent exists;
 //! - [`Context::wait`] is the only place where an agent sleeps.
 
+pub mod agent;
+pub mod args;
 pub mod atomic;
 pub mod backoff;
 pub mod clock;
 pub mod config;
+pub mod context;
 pub mod error;
+pub mod listen;
+pub mod log;
+pub mod metrics;
+mod notify;
 pub mod paths;
 pub mod quantity;
 pub mod secret;
+mod signals;
 
+pub use agent::{Agent, Kind, run};
+pub use config::{Config, Invalid};
+pub use context::{Context, Wake};
 pub use error::{Class, Fault, ResultExt};
 pub use paths::Paths;

@@ -47,7 +47,7 @@ impl fmt::Display for Size {
         // Exact, so that what is dumped loads again as the same number.
         let whole = UNITS
             .iter()
-            .find(|(unit, _)| self.0 >= *unit && self.0 % unit == 0);
+            .find(|(unit, _)| self.0 >= *unit && self.0.is_multiple_of(*unit));
         match whole {
             Some((unit, name)) => write!(f, "{}{name}", self.0 / unit),
             None => write!(f, "{}B", self.0),

@@ -216,7 +216,7 @@ fn judged(invalid: Invalid, values: &Value, origins: &Origins) -> Finding {
 
 fn refused(kind: &Kind, path: &[String], values: &Value, origins: &Origins) -> Finding {
     let (reason, remedy) = match kind {
-        Kind::UnknownField(_, known) if known.is_empty() => (
+        Kind::UnknownField(_, []) => (
             "unknown key".to_owned(),
             "there are no keys here".to_owned(),
         ),

@@ -1,0 +1,130 @@
+//! What an agent is, and the one entry point of all of them.
+
+use std::process::ExitCode;
+
+use crate::args::{self, Args};
+use crate::config::{self, Config, Loaded, Refused};
+use crate::context::{self, Context};
+use crate::error::{Class, Classifier};
+use crate::log::{self as journal, id};
+use crate::paths::Paths;
+
+/// How an agent's unit runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `Type=oneshot`: one cycle, started by a timer or another unit.
+    Oneshot,
+    /// `Type=notify`: runs until it is stopped.
+    Daemon,
+}
+
+/// The identity of one agent. The name is also the suffix of its crate, unit, configuration
+/// file, syslog identifier and man page.
+#[derive(Debug)]
+pub struct Agent {
+    /// The name, as `hostmetrics`.
+    pub name: &'static str,
+    /// The suite's version.
+    pub version: &'static str,
+    /// One sentence: what the agent does.
+    pub about: &'static str,
+    /// How its unit runs.
+    pub kind: Kind,
+    /// Whether its unit is a template, and so takes an instance.
+    pub is_template: bool,
+    /// Who knows the class of the library errors that this agent can meet.
+    pub classifiers: &'static [Classifier],
+}
+
+/// The exit code for a wrong command line: `EX_USAGE` of `sysexits.h`.
+const USAGE: u8 = 64;
+
+/// Runs an agent: arguments, log, configuration, signals, metrics, body, `STOPPING=1`, the error
+/// chain printed once, exit code. Nothing of the agent exists before its configuration is whole.
+pub fn run<C: Config>(
+    agent: &'static Agent,
+    body: impl FnOnce(&mut Context, C) -> anyhow::Result<()>,
+) -> ExitCode {
+    let args = match args::parse(agent) {
+        Ok(args) => args,
+        Err(message) => {
+            let code = if message.use_stderr() { USAGE } else { 0 };
+            // A closed standard output is no reason to end otherwise than was asked for.
+            let _ = message.print();
+            return code.into();
+        }
+    };
+    journal::init(agent.name, &format!("roundsman-{}", agent.name));
+    let paths = Paths::from_env();
+    let loaded = context::load::<C>(agent, &args, &paths);
+    if args.check_config || args.dump_config {
+        return inspect(&args, loaded);
+    }
+    match loaded {
+        Ok(loaded) => start(agent, args, paths, loaded, body),
+        Err(refused) => refuse(&refused),
+    }
+}
+
+fn start<C: Config>(
+    agent: &'static Agent,
+    args: Args,
+    paths: Paths,
+    loaded: Loaded<C>,
+    body: impl FnOnce(&mut Context, C) -> anyhow::Result<()>,
+) -> ExitCode {
+    log::set_max_level(loaded.common.log_level.into());
+    let mut context = match Context::new(agent, args, paths, loaded.common) {
+        Ok(context) => context,
+        Err(failure) => return context::report_failure(&failure, agent).exit_code().into(),
+    };
+    let credentials = &context.credentials;
+    if let Err(refused) = context::check_credentials(&loaded.config, agent, credentials) {
+        return refuse(&refused);
+    }
+    let outcome = body(&mut context, loaded.config);
+    context.notifier.stopping();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => context::report_failure(&failure, agent).exit_code().into(),
+    }
+}
+
+/// Logs every finding with its coordinates as fields.
+fn refuse(refused: &Refused) -> ExitCode {
+    for finding in &refused.findings {
+        log::error!(
+            MESSAGE_ID = id::CONFIG_REFUSED,
+            "ROUNDSMAN_CLASS" = Class::Config.label(),
+            "ROUNDSMAN_FILE" = finding.file,
+            "ROUNDSMAN_KEY" = finding.key;
+            "{finding}"
+        );
+    }
+    Class::Config.exit_code().into()
+}
+
+/// `--check-config` and `--dump-config`: findings to stderr (JSON to stdout), values to stdout.
+fn inspect<C: Config>(args: &Args, loaded: Result<Loaded<C>, Refused>) -> ExitCode {
+    let (text, code) = match (loaded, args.json) {
+        (Ok(loaded), true) if args.dump_config => (config::dump_json(&loaded).to_string(), 0),
+        (Ok(loaded), false) if args.dump_config => (config::dump_toml(&loaded), 0),
+        (Ok(_), true) => (serde_json::json!({ "findings": [] }).to_string(), 0),
+        (Ok(_), false) => (String::new(), 0),
+        (Err(refused), true) => {
+            let findings = serde_json::json!({ "findings": refused.findings });
+            (findings.to_string(), Class::Config.exit_code())
+        }
+        (Err(refused), false) => {
+            refused
+                .findings
+                .iter()
+                .for_each(|finding| eprintln!("{finding}"));
+            (String::new(), Class::Config.exit_code())
+        }
+    };
+    if !text.is_empty() {
+        println!("{}", text.trim_end());
+    }
+    code.into()
+}

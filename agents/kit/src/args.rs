@@ -1,0 +1,83 @@
+//! The arguments of every agent. There are no others: what an agent does is in files.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, Command, value_parser};
+
+use crate::Agent;
+
+/// What was typed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Args {
+    /// Load the configuration, report every finding, and exit.
+    pub check_config: bool,
+    /// Print the configuration with the origin of each value, and exit.
+    pub dump_config: bool,
+    /// Print findings and values as JSON.
+    pub json: bool,
+    /// Read configuration below this directory instead of below the root.
+    pub config_root: Option<PathBuf>,
+    /// Do one cycle and exit.
+    pub once: bool,
+    /// The instance of a template unit.
+    pub instance: Option<String>,
+}
+
+/// The command line of `agent`, for parsing and for man pages.
+pub fn command(agent: &Agent) -> Command {
+    let flag = |name: &'static str, help: &'static str| {
+        Arg::new(name)
+            .long(name)
+            .action(ArgAction::SetTrue)
+            .help(help)
+    };
+    let command = Command::new(format!("roundsman-{}", agent.name))
+        .version(agent.version)
+        .about(agent.about)
+        .arg(flag(
+            "check-config",
+            "Check the configuration, report every finding, and exit",
+        ))
+        .arg(flag(
+            "dump-config",
+            "Print the configuration with the origin of each value, and exit",
+        ))
+        .arg(flag("json", "Print findings or the configuration as JSON"))
+        .arg(
+            Arg::new("config-root")
+                .long("config-root")
+                .value_name("DIR")
+                .value_parser(value_parser!(PathBuf))
+                .help("Read configuration below DIR instead of below /"),
+        )
+        .arg(flag("once", "Do one cycle and exit"));
+    if agent.is_template {
+        command.arg(
+            Arg::new("instance")
+                .value_name("INSTANCE")
+                .help("The instance of the unit"),
+        )
+    } else {
+        command
+    }
+}
+
+/// Parses the process's arguments.
+///
+/// # Errors
+/// What clap says; `--help` and `--version` arrive here as well.
+pub(crate) fn parse(agent: &Agent) -> Result<Args, clap::Error> {
+    let matches = command(agent).try_get_matches()?;
+    Ok(Args {
+        check_config: matches.get_flag("check-config"),
+        dump_config: matches.get_flag("dump-config"),
+        json: matches.get_flag("json"),
+        config_root: matches.get_one("config-root").cloned(),
+        once: matches.get_flag("once"),
+        instance: if agent.is_template {
+            matches.get_one("instance").cloned()
+        } else {
+            None
+        },
+    })
+}
