@@ -1,5 +1,7 @@
 //! The life of an agent, seen from outside: the example `minimal` under a stand-in manager.
 
+#![allow(clippy::unwrap_used)] // helpers of tests
+
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;

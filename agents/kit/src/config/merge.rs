@@ -11,6 +11,9 @@ use figment::{Figment, Metadata, Profile, Provider, Source};
 use super::fragments::Fragment;
 use super::{Common, Config, Directories, Finding, Invalid, Loaded, Refused};
 
+/// A file with more mistakes than this is the wrong file.
+const MOST_FINDINGS: usize = 200;
+
 const COMMON_KEYS: [&str; 3] = ["log_level", "store", "host"];
 
 /// Loads the configuration of `agent` from `directories` and from `environment` (all variables
@@ -182,11 +185,12 @@ fn line_and_column(text: &str, at: usize) -> String {
     format!("line {line}, column {column}")
 }
 
-/// Deserializes `dict`; each value that is refused becomes a finding and is taken out, so that
-/// the next round sees the one behind it. Then the type's own checks run.
+/// Deserializes `dict`; each value that is refused becomes a finding and gives way to its
+/// default, so that the next round sees the one behind it. Then the type's own checks run.
 fn extract<C: Config>(mut dict: Dict, origins: &Origins, findings: &mut Vec<Finding>) -> Option<C> {
     let whole = Value::from(dict.clone());
-    loop {
+    let defaults = Value::serialize(C::default()).ok()?.into_dict()?;
+    for _ in 0..MOST_FINDINGS {
         let error = match Value::from(dict.clone()).deserialize::<C>() {
             Ok(config) => {
                 let invalid = config.validate().into_iter();
@@ -199,6 +203,21 @@ fn extract<C: Config>(mut dict: Dict, origins: &Origins, findings: &mut Vec<Find
         findings.push(refused(&error.kind, &path, &whole, origins));
         if !remove(&mut dict, &path) {
             return None;
+        }
+        fill(&mut dict, &defaults);
+    }
+    None
+}
+
+/// Puts back what `dict` lacks of `defaults`.
+fn fill(dict: &mut Dict, defaults: &Dict) {
+    for (key, default) in defaults {
+        match (dict.get_mut(key), default) {
+            (None, _) => {
+                dict.insert(key.clone(), default.clone());
+            }
+            (Some(Value::Dict(_, inner)), Value::Dict(_, default)) => fill(inner, default),
+            _ => {}
         }
     }
 }
