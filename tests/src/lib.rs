@@ -16,12 +16,14 @@ pub mod agent;
 pub mod manager;
 pub mod process;
 pub mod root;
+pub mod shipped;
 pub mod skipped;
 
 pub use agent::AgentCommand;
 pub use manager::{Manager, Notification};
 pub use process::{Output, Process};
 pub use root::Root;
+pub use shipped::assert_shipped_config;
 
 use std::time::Duration;
 
