@@ -1,2 +1,35 @@
-//! placeholder
-fn main() {}
+//! roundsman-failure: turns a failed unit into one event, and its recovery into another.
+//!
+//! With an instance it is the hook that systemd starts by
+//! `OnFailure=roundsman-failure@%n.service`; without one it is the sweep that a timer starts to
+//! see which of the failed units have recovered.
+
+#![forbid(unsafe_code)]
+
+mod condition;
+mod config;
+mod explain;
+mod hook;
+mod journal;
+mod sweep;
+mod units;
+
+use std::process::ExitCode;
+
+use roundsman_kit::{Agent, Kind};
+
+const AGENT: Agent = Agent {
+    name: "failure",
+    version: env!("CARGO_PKG_VERSION"),
+    about: "Turns a failed unit into one event, and its recovery into another",
+    kind: Kind::Oneshot,
+    is_template: true,
+    classifiers: &[roundsman_store::class_of],
+};
+
+fn main() -> ExitCode {
+    roundsman_kit::run(&AGENT, |ctx, config: config::Config| match ctx.instance() {
+        Some(unit) => hook::run(ctx, &config, unit),
+        None => sweep::run(ctx),
+    })
+}
