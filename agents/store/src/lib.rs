@@ -1,1 +1,28 @@
-//! placeholder
+//! The shared SQLite file: the only meeting place of the agents, and the only crate with SQL.
+//!
+//! Invariants:
+//! - whoever writes holds `&WriteTx`, hence the write ticket and `BEGIN IMMEDIATE`;
+//! - an event is inserted with `&EventTx`, hence in a transaction that survives a power cut;
+//! - the schema changes only in [`Role::Migrate`];
+//! - the database file is never opened outside SQLite: closing such a descriptor would drop the
+//!   POSIX locks of every connection of this process.
+
+mod bell;
+mod connection;
+mod error;
+mod location;
+mod migrate;
+mod store;
+pub mod tables;
+mod ticket;
+mod tx;
+mod upkeep;
+
+pub use bell::{Bell, Doorbell};
+pub use error::{At, Cause, Error, Result, class_of};
+pub use location::Location;
+pub use migrate::Migration;
+pub use store::{Role, Store};
+pub use tables::{cursor, cycle, event, event_count, sample};
+pub use tx::{EventTx, ReadTx, WriteTx};
+pub use upkeep::Figures;

@@ -1,0 +1,141 @@
+//! Reading events.
+
+use roundsman_kit::clock::Timestamp;
+use rusqlite::types::{ToSql, Value};
+
+use super::{COLUMNS, Event, EventId, Severity};
+use crate::error::Result;
+use crate::tx::{Doing, ReadTx};
+
+/// Which events; everything that is set must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Not seen before this time.
+    pub since: Option<Timestamp>,
+    /// A kind that fits one of these globs (`hostmetrics.*`); all kinds if there is none.
+    pub kinds: Vec<String>,
+    /// As urgent as this or more.
+    pub min_severity: Option<Severity>,
+    /// Seen by this agent.
+    pub agent: Option<String>,
+}
+
+/// Conditions of a WHERE clause, with the values of their parameters.
+#[derive(Default)]
+struct Conditions {
+    sql: Vec<&'static str>,
+    params: Vec<(&'static str, Value)>,
+}
+
+impl Conditions {
+    fn require(&mut self, sql: &'static str, param: &'static str, value: impl Into<Value>) {
+        self.sql.push(sql);
+        self.params.push((param, value.into()));
+    }
+
+    fn clause(&self) -> String {
+        if self.sql.is_empty() {
+            return String::new();
+        }
+        format!("WHERE {}", self.sql.join(" AND "))
+    }
+}
+
+impl Filter {
+    fn conditions(&self) -> Conditions {
+        let mut all = Conditions::default();
+        if let Some(since) = self.since {
+            all.require("at >= :since", ":since", since.as_millis());
+        }
+        if !self.kinds.is_empty() {
+            let globs = serde_json::Value::from(self.kinds.clone()).to_string();
+            let any = "EXISTS (SELECT 1 FROM json_each(:kinds) WHERE kind GLOB value)";
+            all.require(any, ":kinds", globs);
+        }
+        if let Some(severity) = self.min_severity {
+            all.require("severity <= :severity", ":severity", severity.level());
+        }
+        if let Some(agent) = &self.agent {
+            all.require("agent = :agent", ":agent", agent.clone());
+        }
+        all
+    }
+}
+
+fn select(tx: &ReadTx<'_>, conditions: &Conditions, limit: u32, order: &str) -> Result<Vec<Event>> {
+    let clause = conditions.clause();
+    let sql = format!("SELECT {COLUMNS} FROM event {clause} ORDER BY id {order} LIMIT :limit");
+    let limit = Value::from(limit);
+    let params = conditions.params.iter().map(|(name, value)| (*name, value));
+    let params: Vec<(&str, &dyn ToSql)> = params
+        .chain([(":limit", &limit)])
+        .map(|(name, value)| (name, value as &dyn ToSql))
+        .collect();
+    let doing = Doing::on("event", "select");
+    tx.rows(doing, &sql, &*params, Event::from_row)
+}
+
+/// The last `limit` events that pass, oldest first.
+///
+/// # Errors
+/// That of SQLite, or a value that this version does not understand.
+pub fn last(tx: &ReadTx<'_>, filter: &Filter, limit: u32) -> Result<Vec<Event>> {
+    let mut events = select(tx, &filter.conditions(), limit, "DESC")?;
+    events.reverse();
+    Ok(events)
+}
+
+/// The first `limit` events after `id` that pass, oldest first: what a reader with a cursor asks.
+///
+/// # Errors
+/// As [`last`].
+pub fn after(tx: &ReadTx<'_>, filter: &Filter, id: EventId, limit: u32) -> Result<Vec<Event>> {
+    let mut conditions = filter.conditions();
+    conditions.require("id > :after", ":after", id.0);
+    select(tx, &conditions, limit, "ASC")
+}
+
+const GET: &str = "\
+    SELECT id, uid, at, agent, kind, state, correlation, severity, subject,
+           order_key, labels, data, message, dedup_key
+    FROM event
+    WHERE uid = ?1";
+
+/// The event with this uid.
+///
+/// # Errors
+/// As [`last`].
+pub fn get(tx: &ReadTx<'_>, uid: &str) -> Result<Option<Event>> {
+    tx.row(Doing::on("event", "get"), GET, [uid], Event::from_row)
+}
+
+const LATEST_OF: &str = "\
+    SELECT id, uid, at, agent, kind, state, correlation, severity, subject,
+           order_key, labels, data, message, dedup_key
+    FROM event
+    WHERE correlation = ?1
+    ORDER BY id DESC
+    LIMIT 1";
+
+/// The latest event of a condition: its state tells whether it still holds.
+///
+/// # Errors
+/// As [`last`].
+pub fn latest_of(tx: &ReadTx<'_>, correlation: &str) -> Result<Option<Event>> {
+    let doing = Doing::on("event", "read the latest of a condition");
+    tx.row(doing, LATEST_OF, [correlation], Event::from_row)
+}
+
+// Not max(id): when all events are deleted, ids still go on from here.
+const NEWEST_ID: &str = "SELECT seq FROM sqlite_sequence WHERE name = 'event'";
+
+/// The id of the newest event there has ever been, 0 before the first: where a reader starts
+/// that wants only what comes from now on.
+///
+/// # Errors
+/// That of SQLite.
+pub fn newest_id(tx: &ReadTx<'_>) -> Result<EventId> {
+    let doing = Doing::on("event", "read the newest id");
+    let newest = tx.row(doing, NEWEST_ID, [], |row| row.get("seq"))?;
+    Ok(EventId(newest.unwrap_or(0)))
+}
