@@ -2,53 +2,12 @@
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::layout;
 use crate::{Manager, Output, PATIENCE, Process, Root};
-
-/// Where the built programs lie: `$ROUNDSMAN_BIN_DIR`, else the profile directory the running
-/// executable was built into (`target/<profile>`).
-///
-/// # Panics
-/// When the running executable's path is unknown, which the kernel does not let happen.
-#[track_caller]
-pub fn bin_dir() -> PathBuf {
-    if let Some(dir) = std::env::var_os("ROUNDSMAN_BIN_DIR") {
-        return dir.into();
-    }
-    let executable = match std::env::current_exe() {
-        Ok(path) => path,
-        Err(error) => panic!("path of the running executable: {error}"),
-    };
-    // A test executable lies in target/<profile>/deps, a program in target/<profile>.
-    let mut dir = executable.parent().unwrap_or(Path::new("/"));
-    if dir.file_name() == Some(OsStr::new("deps")) {
-        dir = dir.parent().unwrap_or(dir);
-    }
-    dir.to_owned()
-}
-
-/// The path of a built program.
-///
-/// # Panics
-/// When it is not built, with the command that builds it.
-#[track_caller]
-pub fn program(name: &str) -> PathBuf {
-    let path = bin_dir().join(name);
-    let package = if name == "roundsman" {
-        "roundsman-ctl"
-    } else {
-        name
-    };
-    assert!(
-        path.exists(),
-        "{} is not built: cargo build --profile ci -p {package}",
-        path.display()
-    );
-    path
-}
 
 /// A builder for one run of a program. The environment is empty but for `PATH`, `LANG` and
 /// what the builder sets, so that nothing of the machine leaks in.
@@ -65,7 +24,7 @@ impl AgentCommand {
     /// The program `name` (`roundsman-hostmetrics`, `roundsman`) with `ROUNDSMAN_ROOT` set.
     #[track_caller]
     pub fn new(root: &Root, name: &str) -> Self {
-        let program = program(name);
+        let program = layout::program(name);
         // A passed socket arrives as standard input and becomes fd 3 here, because LISTEN_PID
         // has to be the id of the process that this shell turns into.
         let mut command = Command::new("/bin/sh");

@@ -2,6 +2,7 @@
 //!
 //! - [`Root`], [`AgentCommand`], [`Manager`]: one real program in a tree of its own, with a
 //!   stand-in for systemd's notify socket (the agent level, `agents/<agent>/tests`);
+//! - [`Machine`]: a booted Debian with real systemd (the systemd level, `tests/nspawn`);
 //! - [`process`]: any child process, its output captured, every wait bounded;
 //! - [`skipped`]: the list of what this machine does not let us check.
 //!
@@ -13,13 +14,17 @@
 //! printed so far: a test has no better use for such an error.
 
 pub mod agent;
+pub mod layout;
+pub mod machine;
 pub mod manager;
+pub mod package;
 pub mod process;
 pub mod root;
 pub mod shipped;
 pub mod skipped;
 
 pub use agent::AgentCommand;
+pub use machine::Machine;
 pub use manager::{Manager, Notification};
 pub use process::{Output, Process};
 pub use root::Root;

@@ -120,6 +120,7 @@ pub struct Process {
     pidfd: OwnedFd,
     stdout: Arc<Captured>,
     stderr: Arc<Captured>,
+    wrapper: bool,
 }
 
 impl Process {
@@ -152,7 +153,16 @@ impl Process {
             pidfd,
             stdout,
             stderr,
+            wrapper: false,
         })
+    }
+
+    /// Says that the process only waits for the child that does the work, as `nsenter` does.
+    /// Killing begins with that child then, so that the wrapper reaps it: nobody inside a pid
+    /// namespace can reap a process whose parent was outside.
+    pub fn as_wrapper(mut self) -> Self {
+        self.wrapper = true;
+        self
     }
 
     /// The process id.
@@ -189,6 +199,13 @@ impl Process {
                 self.stderr()
             );
         }
+    }
+
+    /// Waits until standard output is longer than `seen` bytes, ends, or `until` has come; gives
+    /// its length.
+    pub fn wait_for_growth(&self, seen: usize, until: Instant) -> usize {
+        self.stdout.wait(until, |stream| stream.bytes.len() > seen);
+        self.stdout.lock().bytes.len()
     }
 
     /// Whether the process ended within the time; leaves it as it is either way.
@@ -257,6 +274,16 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if self.wrapper {
+            let pid = self.id();
+            let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+            for child in children.unwrap_or_default().split_whitespace() {
+                if let Some(child) = child.parse().ok().and_then(Pid::from_raw) {
+                    let _ = rustix::process::kill_process(child, Signal::KILL);
+                }
+            }
+            let _ = self.ended(Duration::from_secs(1));
+        }
         // Fails only when it has ended already, which is what we want.
         drop(self.child.kill());
         drop(self.child.wait());

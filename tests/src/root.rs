@@ -45,6 +45,7 @@ impl Root {
             ("/run/roundsman/metrics", 0o3770),
             ("/run/roundsman/trigger", 0o2770),
             ("/var/lib/roundsman", 0o2770),
+            ("/var/lib/roundsman/failed", 0o2770),
             ("/etc/roundsman", 0o755),
         ] {
             root.check(directory, fs::create_dir_all(root.at(directory)));
