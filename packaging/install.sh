@@ -46,7 +46,8 @@ fill() {
         [ -e "$file" ] || continue
         target=$DESTDIR$directory/$(basename "$file")
         mkdir -p "$DESTDIR$directory"
-        sed -e "/^@COMMON@\$/{" -e "r packaging/man/common.mdoc" -e "d" -e "}" "$file" |
+        sed -e "/^@COMMON@\$/{" -e "r packaging/man/common.mdoc" -e "d" -e "}" \
+            -e "/^@AGENTS@\$/{" -e "r $generated/agents.mdoc" -e "d" -e "}" "$file" |
             sed -e "s|/usr/libexec/roundsman|$LIBEXECDIR/roundsman|g" \
                 -e "s|/usr/bin/kill|$KILL|g" \
                 -e "s|/usr/share/doc/roundsman|$DOCDIR|g" > "$target"
@@ -62,6 +63,9 @@ program() {
     fi
     put 755 "$2" "$BUILD/$1"
 }
+
+generated=$(mktemp -d)
+trap 'rm -rf "$generated"' EXIT
 
 program roundsman "$BINDIR"
 for main in agents/*/src/main.rs; do
@@ -83,6 +87,10 @@ fill "$TMPFILESDIR" units/tmpfiles.d/*.conf
 fill "$POLKITDIR" units/polkit-1/*.rules
 fill "$CONFDIR" config/*.toml
 
+# roundsman(7) lists the agents by the names and descriptions of their own pages.
+for page in packaging/man/roundsman-*.8; do
+    sed -n -e 's/^\.Nm \(.*\)/.It Xr \1 8/p' -e 's/^\.Nd //p' -e '/^\.Sh SYNOPSIS/q' "$page"
+done > "$generated/agents.mdoc"
 for page in packaging/man/*.[1-8]; do
     fill "$MANDIR/man${page##*.}" "$page"
 done
@@ -93,8 +101,6 @@ for directory in config/*/; do
 done
 
 # What the command says about itself.
-generated=$(mktemp -d)
-trap 'rm -rf "$generated"' EXIT
 "$BUILD/roundsman" man --dir "$generated"
 put 644 "$MANDIR/man1" "$generated"/*.1
 for shell in bash zsh fish; do

@@ -14,6 +14,7 @@ if [ -z "${ROUNDSMAN_BIN_DIR:-}" ]; then
     ROUNDSMAN_BIN_DIR=${CARGO_TARGET_DIR:-target}/$directory
 fi
 DESTDIR=$stage BUILD=$ROUNDSMAN_BIN_DIR packaging/install.sh
+packaging/third-party.sh > "$stage/usr/share/doc/roundsman/third-party.txt"
 # Does nothing to what the release profile has stripped already. A stand-in may be a script.
 for program in "$stage"/usr/bin/roundsman "$stage"/usr/libexec/roundsman/*; do
     if [ "$(head -c 4 "$program" | tail -c 3)" = ELF ]; then
