@@ -25,7 +25,7 @@ install -m 644 packaging/deb/copyright "$doc/copyright"
     printf ' -- %s  %s\n' "$(sed -n 's/^Maintainer: //p' packaging/deb/control)" \
         "$(LC_ALL=C date -u -R -d "@$SOURCE_DATE_EPOCH")"
 } > "$doc/changelog"
-find "$stage/usr/share/man" "$doc/changelog" "$doc/third-party.txt" -type f -exec gzip -9n {} +
+gzip -9n "$doc/changelog" "$doc/third-party.txt"
 
 # The newest symbol version that a program asks of the C library is the one it needs.
 glibc=$(find "$stage/usr/bin" "$stage/usr/libexec" -type f -exec objdump -T {} + 2>/dev/null |

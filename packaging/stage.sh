@@ -21,3 +21,4 @@ for program in "$stage"/usr/bin/roundsman "$stage"/usr/libexec/roundsman/*; do
         strip --remove-section=.comment "$program"
     fi
 done
+find "$stage/usr/share/man" -type f -exec gzip -9n {} +

@@ -11,9 +11,10 @@ trap 'rm -rf "$texts"' EXIT
 echo 'Roundsman is MIT OR Apache-2.0 (LICENSE-MIT, LICENSE-APACHE). Its programs contain SQLite,'
 echo 'which is in the public domain, and these libraries:'
 echo
+# Not in the pipeline below, which would hide its failure.
 cargo tree --offline --locked --workspace --exclude roundsman-tests --edges normal --prefix none \
-    --format '{p} {l}' --no-dedupe --target "$(rustc -vV | sed -n 's/^host: //p')" |
-    sed -n '/ (\//d; /^roundsman-/d; s/ (proc-macro)//; s/ v\([0-9]\)/ \1/p' | sort -u |
+    --format '{p} {l}' --no-dedupe --target "$(rustc -vV | sed -n 's/^host: //p')" > "$texts/tree"
+sed -n '/ (\//d; /^roundsman-/d; s/ (proc-macro)//; s/ v\([0-9]\)/ \1/p' "$texts/tree" | sort -u |
     while read -r name version licence; do
         printf '%s %s: %s\n' "$name" "$version" "$licence"
         # One text is enough of those to choose from; MIT's is the shortest.
