@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
 use crate::conn::Conn;
@@ -19,7 +20,7 @@ use crate::throttle::Throttle;
 
 /// The smallest read buffer that hyper takes.
 const LEAST_BUFFER: usize = 8192;
-/// The pause after an `accept` that found no descriptor: time for a closed connection to go.
+/// The pause after an `accept` that found no descriptor and nobody to close.
 const PAUSE: Duration = Duration::from_millis(20);
 
 pub(crate) struct Core<H> {
@@ -93,10 +94,12 @@ impl<H: Handler> Core<H> {
                 "no client could be accepted, {count} time(s) since the last such line: {error}"
             );
         }
-        if fault == AcceptFault::Exhausted {
-            self.places.evict();
+        if fault == AcceptFault::Exhausted && self.places.evict().await {
+            // The descriptor is free once the closed connection's task has ended.
+            yield_now().await;
+        } else {
+            sleep(PAUSE).await;
         }
-        sleep(PAUSE).await;
     }
 }
 

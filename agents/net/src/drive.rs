@@ -49,8 +49,11 @@ pub(crate) async fn drive<H: Handler>(
         if let Poll::Ready(result) = Pin::new(&mut http).poll(cx) {
             return Poll::Ready(End::Done(result));
         }
-        if core.stopping.get() && conn.phase() == Phase::Idle {
-            return Poll::Ready(End::Stopping);
+        if conn.phase() == Phase::Idle {
+            if core.stopping.get() {
+                return Poll::Ready(End::Stopping);
+            }
+            core.places.idles();
         }
         poll_alarm(&conn, alarm.as_mut(), cx)
     })
@@ -110,16 +113,18 @@ async fn close<H: Handler>(core: &Core<H>, conn: &Conn, mut stream: Stream, end:
     {
         return;
     }
-    // hyper has answered what it could not parse; a head that is late or cut off is ours.
-    let unsaid = refusal.filter(|_| phase == Phase::Head && conn.started());
+    // hyper has answered what it could not parse; a head that is late or cut off is ours to say.
+    let said = refusal.filter(|_| conn.started() || phase == Phase::Write);
+    let response = said.map(Refusal::response);
+    if let Some(response) = &response {
+        core.counters.answered(response.status);
+    }
+    let unsaid = response.filter(|_| phase == Phase::Head);
     let deadline = conn.lingers(Instant::now());
     let goodbye = async {
-        if let Some(refusal) = refusal.filter(|_| unsaid.is_some()) {
-            let response = refusal.response();
-            core.counters.answered(response.status);
-            stream
-                .write_all(&last_words(response.status, &response.body))
-                .await?;
+        if let Some(response) = unsaid {
+            let words = last_words(response.status, &response.body);
+            stream.write_all(&words).await?;
         }
         stream.shutdown().await?;
         stream.discard().await;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, yield_now};
 use tokio::time::{Instant, timeout};
 
 use crate::conn::{Conn, Group, Phase};
@@ -30,7 +30,7 @@ pub(crate) struct Places {
     held: Cell<usize>,
     open: RefCell<HashMap<u64, Place>>,
     groups: RefCell<HashMap<Group, usize>>,
-    freed: Notify,
+    changed: Notify,
 }
 
 /// A place taken; free again when it is dropped.
@@ -55,7 +55,7 @@ impl Places {
             held: Cell::new(0),
             open: RefCell::default(),
             groups: RefCell::default(),
-            freed: Notify::new(),
+            changed: Notify::new(),
         }
     }
 
@@ -93,24 +93,31 @@ impl Places {
         }
         self.release(&place.conn);
         self.counters.set_open(self.count());
-        self.freed.notify_waiters();
+        self.changed.notify_waiters();
         Some(place)
     }
 
     /// Waits until there is a place, closing the one that waited longest if that helps.
     pub(crate) async fn room(&self) {
         while self.count() >= self.most {
-            let freed = self.freed.notified();
-            if !self.evict() {
+            let changed = self.changed.notified();
+            if !self.evict().await {
                 // Nobody can be closed now; a client that stops reading can be, later.
-                let _ = timeout(RECHECK, freed).await;
+                let _ = timeout(RECHECK, changed).await;
             }
         }
     }
 
+    /// Tells those who wait for a place that a connection now waits for its client.
+    pub(crate) fn idles(&self) {
+        self.changed.notify_waiters();
+    }
+
     /// Closes one that waits for its client: of the client that holds most places the one that
     /// has waited longest. `false` if every connection is being answered.
-    pub(crate) fn evict(&self) -> bool {
+    pub(crate) async fn evict(&self) -> bool {
+        // Whoever has only just come gets to read what it has sent already.
+        yield_now().await;
         let evicted = self.close_where(|_| true);
         if evicted {
             self.counters.refused(Refusal::Evicted);
@@ -146,7 +153,7 @@ impl Places {
     /// Waits until the last connection is gone.
     pub(crate) async fn empty(&self) {
         while self.count() > 0 {
-            let _ = timeout(RECHECK, self.freed.notified()).await;
+            let _ = timeout(RECHECK, self.changed.notified()).await;
         }
     }
 
