@@ -24,6 +24,8 @@ command -v mmdebstrap >/dev/null || die 'mmdebstrap is missing: apt-get install 
 codename=${VERSION_CODENAME:?/etc/os-release names no release}
 
 # The sources of the distribution itself; a machine's additional repositories stay outside.
+# apt expands the names in the format.
+# shellcheck disable=SC2016
 own_sources() {
     apt-get indextargets 'Created-By: Packages' "Architecture: $(dpkg --print-architecture)" \
         --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT) # $(ORIGIN)' |

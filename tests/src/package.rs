@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
@@ -24,22 +24,31 @@ pub struct Package {
 pub fn deb() -> Result<&'static Package> {
     static BUILT: OnceLock<Result<Package, String>> = OnceLock::new();
     BUILT
-        .get_or_init(|| build("build-deb.sh", "deb").map_err(|error| format!("{error:#}")))
+        .get_or_init(|| build_deb(&[]).map_err(|error| format!("{error:#}")))
         .as_ref()
         .map_err(|error| anyhow!(error.clone()))
 }
 
-fn build(script: &str, extension: &str) -> Result<Package> {
-    let script = layout::project().join("packaging").join(script);
+/// The same programs in a package of another version, for upgrades.
+pub fn deb_of_version(version: &str) -> Result<Package> {
+    build_deb(&[version])
+}
+
+fn build_deb(version: &[&str]) -> Result<Package> {
+    let script = layout::project().join("packaging/build-deb.sh");
     let programs = layout::programs();
     let profile = programs
         .file_name()
         .context("the programs' directory has no name")?;
     let directory = tempfile::tempdir()?;
-    run(Command::new(&script).arg(profile).arg(directory.path()))?;
+    run(Command::new(&script)
+        .arg(profile)
+        .arg(directory.path())
+        .args(version)
+        .env("ROUNDSMAN_BIN_DIR", &programs))?;
     let built: Vec<PathBuf> = fs::read_dir(directory.path())?
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension() == Some(OsStr::new(extension)))
+        .filter(|path| path.extension() == Some(OsStr::new("deb")))
         .collect();
     ensure!(
         built.len() == 1,
@@ -47,47 +56,14 @@ fn build(script: &str, extension: &str) -> Result<Package> {
         script.display(),
         built.len()
     );
-    read(&built[0])
-}
-
-fn read(path: &Path) -> Result<Package> {
     Ok(Package {
-        name: path
+        name: built[0]
             .file_name()
             .context("a package has a name")?
             .to_string_lossy()
             .into_owned(),
-        bytes: fs::read(path)?,
+        bytes: fs::read(&built[0])?,
     })
-}
-
-impl Package {
-    /// The same Debian package under another version, for upgrades.
-    pub fn with_version(&self, version: &str) -> Result<Self> {
-        let directory = tempfile::tempdir()?;
-        let (file, tree) = (
-            directory.path().join(&self.name),
-            directory.path().join("tree"),
-        );
-        fs::write(&file, &self.bytes)?;
-        run(Command::new("dpkg-deb").arg("-R").args([&file, &tree]))?;
-        let control = tree.join("DEBIAN/control");
-        let text = fs::read_to_string(&control)?;
-        let changed: String = text
-            .lines()
-            .map(|line| match line.strip_prefix("Version:") {
-                Some(_) => format!("Version: {version}\n"),
-                None => format!("{line}\n"),
-            })
-            .collect();
-        ensure!(changed != text, "the package has version {version} already");
-        fs::write(&control, changed)?;
-        let target = directory.path().join(format!("roundsman_{version}.deb"));
-        run(Command::new("dpkg-deb")
-            .args(["-Znone", "-b"])
-            .args([&tree, &target]))?;
-        read(&target)
-    }
 }
 
 fn run(command: &mut Command) -> Result<()> {

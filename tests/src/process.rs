@@ -70,6 +70,17 @@ struct Stream {
 }
 
 impl Captured {
+    /// Captures a stream in a thread of its own; one that is not there has ended.
+    fn of(source: Option<impl Read + Send + 'static>) -> Arc<Self> {
+        let captured = Arc::new(Self::default());
+        let sink = Arc::clone(&captured);
+        match source {
+            Some(source) => drop(std::thread::spawn(move || sink.fill(source))),
+            None => captured.lock().closed = true,
+        }
+        captured
+    }
+
     fn lock(&self) -> MutexGuard<'_, Stream> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -127,22 +138,23 @@ impl Process {
     /// Starts `command` with captured output; `input` is written to its standard input by a
     /// thread of its own, `None` leaves standard input as the command has it.
     pub fn spawn(command: &mut Command, input: Option<Vec<u8>>) -> io::Result<Self> {
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         if input.is_some() {
             command.stdin(Stdio::piped());
         }
+        Self::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()), input)
+    }
+
+    /// Starts `command` with the output where that of this process goes.
+    pub fn spawn_inherited(command: &mut Command) -> io::Result<Self> {
+        Self::start(command, None)
+    }
+
+    fn start(command: &mut Command, input: Option<Vec<u8>>) -> io::Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         let mut child = command.spawn()?;
         let pidfd = rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
-        let (stdout, stderr) = (Arc::new(Captured::default()), Arc::new(Captured::default()));
-        if let Some(source) = child.stdout.take() {
-            let sink = Arc::clone(&stdout);
-            std::thread::spawn(move || sink.fill(source));
-        }
-        if let Some(source) = child.stderr.take() {
-            let sink = Arc::clone(&stderr);
-            std::thread::spawn(move || sink.fill(source));
-        }
+        let stdout = Captured::of(child.stdout.take());
+        let stderr = Captured::of(child.stderr.take());
         if let (Some(mut sink), Some(bytes)) = (child.stdin.take(), input) {
             // A process that does not read its input to the end is free to do so.
             std::thread::spawn(move || drop(sink.write_all(&bytes)));

@@ -252,8 +252,9 @@ fn start_time(pid: u32) -> Option<u64> {
     }
 }
 
-/// Removes what killed runs have left: directories whose keeper is gone.
-fn sweep() {
+/// Removes what killed runs have left: cgroups and directories whose keeper is gone. Every boot
+/// begins with it.
+pub fn sweep() {
     let mut places = cgroup::hierarchies();
     places.push(PathBuf::from(RUN));
     let mut names: Vec<String> = places

@@ -1,6 +1,7 @@
 //! Commands inside a machine, through `nsenter`.
 
-use std::process::{Command, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -60,8 +61,23 @@ impl<'a> GuestCommand<'a> {
         self
     }
 
-    /// The command as this process starts it; standard streams are the caller's business.
-    pub fn outside(&self) -> Command {
+    /// Runs it on the standard streams of this process, for a person to use.
+    pub fn interactive(self) -> Result<ExitStatus> {
+        self.outside()
+            .stdin(Stdio::inherit())
+            .status()
+            .with_context(|| format!("running {:?}", self.argv))
+    }
+
+    /// Starts it in a process group of its own, so that Ctrl-C does not reach it, with its
+    /// output on that of this process.
+    pub fn spawn_inherited(self) -> Result<GuestProcess> {
+        let process = Process::spawn_inherited(self.outside().process_group(0))
+            .with_context(|| format!("starting {:?}", self.argv))?;
+        Ok(process.as_wrapper())
+    }
+
+    fn outside(&self) -> Command {
         let mut command = Command::new("nsenter");
         command
             .args(["--target", &self.machine.leader.to_string(), "--all", "--"])

@@ -14,6 +14,7 @@ mod canary;
 mod cgroup;
 mod command;
 mod evidence;
+mod forward;
 pub mod http;
 mod journal;
 mod wait;
@@ -24,7 +25,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
 
-pub use boot::{Options, missing};
+pub use boot::{Options, missing, sweep};
 pub use canary::Limit;
 pub use command::GuestCommand;
 pub use journal::Entry;
@@ -139,6 +140,11 @@ impl Machine {
             "running" | "degraded" => Ok(()),
             other => bail!("the machine's state after boot is {other:?}: {state}"),
         }
+    }
+
+    /// Keeps journal, console and unit list, as for a failed test; gives their directory.
+    pub fn keep_evidence(&self) -> PathBuf {
+        evidence::keep(self)
     }
 
     /// Shuts down in good order and removes every trace; an error names what is left.
