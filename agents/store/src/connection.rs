@@ -93,7 +93,7 @@ fn configure(connection: &mut Connection, role: Role, deadline: &Deadline) -> ru
          PRAGMA synchronous = NORMAL;",
     )?;
     connection.execute_batch(match role {
-        Role::Reader => "PRAGMA wal_autocheckpoint = 0; PRAGMA query_only = ON;",
+        Role::Reader => "PRAGMA wal_autocheckpoint = 0;",
         Role::Agent | Role::Migrate => "PRAGMA wal_autocheckpoint = 1000;",
     })
 }

@@ -140,7 +140,12 @@ impl Store {
     /// That of `work`, or of SQLite.
     pub fn read<T>(&mut self, work: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
         self.deadline.set(Instant::now() + self.patience);
-        self.framed("BEGIN", |connection, path| {
+        let frame = Frame {
+            connection: &self.connection,
+            path: &self.location.db,
+            patience: self.patience,
+        };
+        frame.run("BEGIN", |connection, path| {
             work(&ReadTx::new(connection, path))
         })
     }
@@ -197,16 +202,9 @@ impl Store {
     }
 
     fn migrate(&mut self) -> Result<()> {
-        let Self {
-            connection,
-            location,
-            deadline,
-            writer,
-            ..
-        } = self;
-        let writer = writer.as_mut().expect("who migrates is a writer");
-        let _turn = writer.turn(deadline.get(), PATIENCE)?;
-        let done = migrate::run(connection, &location.db, migrate::STEPS)?;
+        let writer = self.writer.as_mut().expect("who migrates is a writer");
+        let _turn = writer.turn(self.deadline.get(), PATIENCE)?;
+        let done = migrate::run(&mut self.connection, &self.location.db, migrate::STEPS)?;
         // Another migration may have been faster.
         self.migration = (!done.steps.is_empty()).then_some(done);
         Ok(())
@@ -218,28 +216,24 @@ impl Store {
         synchronous: Synchronous,
         work: impl FnOnce(&Connection, &Path) -> Result<(T, bool)>,
     ) -> Result<T> {
-        let mut writer = self.writer.take().ok_or_else(|| Error::ReaderWrote {
-            path: self.path().to_path_buf(),
-        })?;
-        let outcome = self.with_turn(&mut writer, synchronous, work);
-        if let Ok((_, true)) = outcome {
-            writer.ring();
-        }
-        self.writer = Some(writer);
-        outcome.map(|(value, _)| value)
-    }
-
-    fn with_turn<T>(
-        &mut self,
-        writer: &mut Writer,
-        synchronous: Synchronous,
-        work: impl FnOnce(&Connection, &Path) -> Result<T>,
-    ) -> Result<T> {
         self.synchronise(synchronous)?;
         let end = Instant::now() + self.patience;
         self.deadline.set(end);
-        let _turn = writer.turn(end, self.patience)?;
-        self.framed("BEGIN IMMEDIATE", work)
+        let frame = Frame {
+            connection: &self.connection,
+            path: &self.location.db,
+            patience: self.patience,
+        };
+        let writer = self.writer.as_mut().ok_or_else(|| Error::ReaderWrote {
+            path: self.location.db.clone(),
+        })?;
+        let turn = writer.turn(end, self.patience)?;
+        let (value, rings) = frame.run("BEGIN IMMEDIATE", work)?;
+        drop(turn);
+        if rings {
+            writer.ring();
+        }
+        Ok(value)
     }
 
     /// SQLite takes this setting only outside a transaction.
@@ -257,24 +251,35 @@ impl Store {
         self.synchronous = wanted;
         Ok(())
     }
+}
 
+/// What surrounds the work of every transaction.
+struct Frame<'s> {
+    connection: &'s Connection,
+    path: &'s Path,
+    patience: Duration,
+}
+
+impl Frame<'_> {
     /// Runs `work` between `begin` and COMMIT, or rolls back.
-    fn framed<T>(
+    fn run<T>(
         &self,
         begin: &'static str,
         work: impl FnOnce(&Connection, &Path) -> Result<T>,
     ) -> Result<T> {
-        let run = |sql: &'static str| {
-            self.connection
-                .prepare_cached(sql)
-                .and_then(|mut statement| statement.execute([]))
-                .map_err(|source| self.failed(sql, source))
-        };
-        run(begin)?;
-        let _rollback = Rollback(&self.connection);
-        let value = work(&self.connection, self.path())?;
-        run("COMMIT")?;
+        self.execute(begin)?;
+        let _rollback = Rollback(self.connection);
+        let value = work(self.connection, self.path)?;
+        self.execute("COMMIT")?;
         Ok(value)
+    }
+
+    fn execute(&self, sql: &'static str) -> Result<()> {
+        let statement = self.connection.prepare_cached(sql);
+        statement
+            .and_then(|mut statement| statement.execute([]))
+            .map(drop)
+            .map_err(|source| Error::sqlite(At::new(self.path, sql), self.patience, source))
     }
 }
 
@@ -334,5 +339,63 @@ impl fmt::Debug for Store {
         f.debug_struct("Store")
             .field("location", &self.location)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use roundsman_kit::Paths;
+    use std::cell::Cell;
+
+    fn pragma(connection: &Connection, name: &str) -> i64 {
+        connection
+            .pragma_query_value(None, name, |row| row.get(0))
+            .unwrap()
+    }
+
+    #[test]
+    fn only_publish_waits_for_the_disk_in_whatever_order_they_come() {
+        let root = tempfile::tempdir().unwrap();
+        let location = Location::new(&Paths::under(root.path()), "/r.db");
+        let mut store = Store::open(&location, Role::Migrate).unwrap();
+        let (normal, full) = (1, 2);
+        for wanted in [normal, full, full, normal, full] {
+            let found = Cell::new(0);
+            let look = |connection: &Connection, _: &Path| {
+                found.set(pragma(connection, "synchronous"));
+                Ok(((), false))
+            };
+            match wanted == full {
+                true => store.in_turn(Synchronous::Full, look).unwrap(),
+                false => store.in_turn(Synchronous::Normal, look).unwrap(),
+            }
+            assert_eq!(found.get(), wanted);
+        }
+    }
+
+    #[test]
+    fn every_connection_has_the_settings_that_keep_the_file_sound() {
+        let root = tempfile::tempdir().unwrap();
+        let location = Location::new(&Paths::under(root.path()), "/r.db");
+        for role in [Role::Migrate, Role::Agent, Role::Reader] {
+            let store = Store::open(&location, role).unwrap();
+            let reader = i64::from(role == Role::Reader);
+            for (name, value) in [
+                ("foreign_keys", 1),
+                ("trusted_schema", 0),
+                ("mmap_size", 0),
+                ("temp_store", 2),
+                ("cache_size", -2000),
+                ("auto_vacuum", 2),
+                // A busy_timeout would mean that our handler was replaced.
+                ("busy_timeout", 0),
+                ("wal_autocheckpoint", 1000 * (1 - reader)),
+            ] {
+                assert_eq!(pragma(&store.connection, name), value, "{role:?} {name}");
+            }
+            let defensive = rusqlite::config::DbConfig::SQLITE_DBCONFIG_DEFENSIVE;
+            assert!(store.connection.db_config(defensive).unwrap());
+        }
     }
 }
