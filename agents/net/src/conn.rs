@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -56,7 +57,7 @@ impl Group {
 #[derive(Debug)]
 pub(crate) struct Conn {
     pub(crate) group: Group,
-    limits: Limits,
+    limits: Rc<Limits>,
     phase: Cell<Phase>,
     /// When the phase began; while writing, when the client last took a byte.
     since: Cell<Instant>,
@@ -73,7 +74,7 @@ pub(crate) struct Conn {
 }
 
 impl Conn {
-    pub(crate) fn new(peer: Peer, limits: Limits, now: Instant) -> Self {
+    pub(crate) fn new(peer: Peer, limits: Rc<Limits>, now: Instant) -> Self {
         Self {
             group: Group::of(peer),
             phase: Cell::new(Phase::Handshake),
@@ -214,10 +215,10 @@ mod tests {
 
     #[test]
     fn a_kept_connection_goes_round_and_each_phase_has_its_deadline() {
-        let limits = Limits::default();
+        let limits = Rc::new(Limits::default());
         let now = Instant::now();
         let at = |seconds| now + Duration::from_secs(seconds);
-        let conn = Conn::new(Peer::Unix, limits.clone(), now);
+        let conn = Conn::new(Peer::Unix, Rc::clone(&limits), now);
         assert_eq!(conn.deadline(), Some(now + limits.handshake));
 
         conn.head_begins(at(1));
@@ -245,7 +246,7 @@ mod tests {
     fn only_those_that_wait_for_their_client_are_evictable() {
         let now = Instant::now();
         let at = |seconds| now + Duration::from_secs(seconds);
-        let conn = Conn::new(Peer::Unix, Limits::default(), now);
+        let conn = Conn::new(Peer::Unix, Rc::default(), now);
         assert_eq!(conn.evictable(now), Some(now));
         conn.head_begins(now);
         conn.head_ends(at(1));

@@ -24,7 +24,7 @@ const LEAST_BUFFER: usize = 8192;
 const PAUSE: Duration = Duration::from_millis(20);
 
 pub(crate) struct Core<H> {
-    pub(crate) limits: Limits,
+    pub(crate) limits: Rc<Limits>,
     pub(crate) handler: H,
     pub(crate) counters: Counters,
     pub(crate) places: Rc<Places>,
@@ -46,7 +46,7 @@ impl<H: Handler> Core<H> {
             .max_headers(limits.head_fields)
             .max_buf_size(limits.head_bytes.max(LEAST_BUFFER));
         Self {
-            limits,
+            limits: Rc::new(limits),
             handler,
             counters,
             places: Rc::new(places),
@@ -72,7 +72,7 @@ impl<H: Handler> Core<H> {
     }
 
     fn seat(self: &Rc<Self>, socket: Accepted, peer: Peer) {
-        let conn = Rc::new(Conn::new(peer, self.limits.clone(), Instant::now()));
+        let conn = Rc::new(Conn::new(peer, Rc::clone(&self.limits), Instant::now()));
         let seat = self.places.sit(Rc::clone(&conn));
         let id = seat.id();
         let core = Rc::clone(self);

@@ -127,7 +127,9 @@ async fn close<H: Handler>(core: &Core<H>, conn: &Conn, mut stream: Stream, end:
             stream.write_all(&words).await?;
         }
         stream.shutdown().await?;
-        stream.discard().await;
+        if !core.stopping.get() {
+            stream.discard().await;
+        }
         std::io::Result::Ok(())
     };
     // The client is being left: whether it listened changes nothing.

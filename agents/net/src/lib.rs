@@ -51,7 +51,7 @@ mod worker;
 
 pub use bearer::{Bearer, TokenError};
 pub use counters::{Counters, STATUSES, Snapshot};
-pub use error::Error;
+pub use error::{Error, classify};
 pub use handler::{Answer, Handler, answer};
 pub use hyper::body::Bytes;
 pub use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};

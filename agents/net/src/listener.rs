@@ -1,7 +1,10 @@
 //! A listening socket, passed by systemd or bound by the caller.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::{io, net};
+use std::{
+    io,
+    net::{self, SocketAddr},
+};
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
@@ -89,6 +92,8 @@ impl Registered {
                 let (socket, address) = listener.accept().await?;
                 // Fails only if the client is gone already, which the first read tells.
                 let _ = socket.set_nodelay(true);
+                // An IPv4 client of a socket that takes both kinds is shown as what it is.
+                let address = SocketAddr::new(address.ip().to_canonical(), address.port());
                 Ok((Accepted::Tcp(socket, tls.clone()), Peer::Tcp(address)))
             }
             Self::Unix(listener) => {

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 use crate::conn::{Conn, Group, Phase};
 use crate::counters::Counters;
 use crate::refusal::Refusal;
+use crate::throttle::Throttle;
 
 /// How soon a full house looks again for a client that has stopped reading.
 const RECHECK: Duration = Duration::from_millis(50);
@@ -31,6 +32,7 @@ pub(crate) struct Places {
     open: RefCell<HashMap<u64, Place>>,
     groups: RefCell<HashMap<Group, usize>>,
     changed: Notify,
+    crowded: Throttle,
 }
 
 /// A place taken; free again when it is dropped.
@@ -56,6 +58,7 @@ impl Places {
             open: RefCell::default(),
             groups: RefCell::default(),
             changed: Notify::new(),
+            crowded: Throttle::minutely(),
         }
     }
 
@@ -118,9 +121,16 @@ impl Places {
     pub(crate) async fn evict(&self) -> bool {
         // Whoever has only just come gets to read what it has sent already.
         yield_now().await;
-        let evicted = self.close_where(|_| true);
+        self.evict_where(|_| true)
+    }
+
+    fn evict_where(&self, may: impl Fn(&Conn) -> bool) -> bool {
+        let evicted = self.close_where(may);
         if evicted {
             self.counters.refused(Refusal::Evicted);
+            if let Some(count) = self.crowded.note(std::time::Instant::now()) {
+                log::warn!("{count} waiting connection(s) closed to make room for others");
+            }
         }
         evicted
     }
@@ -166,10 +176,9 @@ impl Places {
                     && other.held().get() > 0
                     && !std::ptr::eq(other, Rc::as_ptr(conn))
             };
-            if !self.close_where(other) {
+            if !self.evict_where(other) {
                 return false;
             }
-            self.counters.refused(Refusal::Evicted);
         }
         self.held.set(self.held.get() + more);
         conn.held().set(conn.held().get() + more);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use roundsman_net::{Limits, Refusal};
 
-use crate::support::{SHORT, limits, serve};
+use crate::support::{SHORT, hasty, limits, serve};
 
 fn post(fields: &str, body: &str) -> String {
     format!("POST /size HTTP/1.1\r\nHost: x\r\n{fields}\r\n\r\n{body}")
@@ -12,7 +12,7 @@ fn post(fields: &str, body: &str) -> String {
 
 #[test]
 fn a_body_that_dribbles_is_cut_off_at_the_deadline_for_the_whole() {
-    let served = serve(limits());
+    let served = serve(hasty());
     for fields in ["Content-Length: 1000", "Transfer-Encoding: chunked"] {
         let client = served.client().send(post(fields, ""));
         let (status, took) = client.dribble(b"1\r\nx\r\n", Duration::from_millis(30));
@@ -191,11 +191,7 @@ fn a_cap_of_nothing_refuses_every_body() {
 
 #[test]
 fn bodies_together_are_capped_and_the_oldest_unfinished_one_gives_way() {
-    let served = serve(Limits {
-        body: Duration::from_secs(10),
-        request: Duration::from_secs(10),
-        ..limits()
-    });
+    let served = serve(limits());
     // 256 KiB in all: the fourth unfinished body of 60 KiB fits, the fifth does not.
     let unfinished = post("Content-Length: 65536", &"x".repeat(60 << 10));
     let mut held: Vec<_> = (0..8).map(|_| served.client().send(&unfinished)).collect();

@@ -9,18 +9,9 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use crate::child::{Process, is_server_of, serve_until_told};
 use crate::support::{Client, TOKEN, get, honest, limits, serve};
 
-/// Limits under which only eviction makes room.
-fn patient() -> Limits {
-    Limits {
-        head: Duration::from_secs(30),
-        request: Duration::from_secs(30),
-        ..limits()
-    }
-}
-
 #[test]
 fn half_open_connections_give_way_and_honest_requests_are_served_among_them() {
-    let served = serve(patient());
+    let served = serve(limits());
     let mut attackers = Vec::new();
     let mut slowest = Duration::ZERO;
     for n in 0..300 {
@@ -42,7 +33,7 @@ fn half_open_connections_give_way_and_honest_requests_are_served_among_them() {
 
 #[test]
 fn one_clients_flood_costs_another_client_nothing() {
-    let served = serve(patient());
+    let served = serve(limits());
     let mut kept = Client::connect_from([127, 0, 0, 2], served.address).send(get("/ok"));
     assert_eq!(kept.next("GET").status, 200);
     let mut half = Client::connect_from([127, 0, 0, 3], served.address).send("GET /ok ");
@@ -84,7 +75,7 @@ fn running_out_of_descriptors_is_survived() {
         // The cap on connections is no help here: it is above what the process may open.
         let served = serve(Limits {
             connections: 256,
-            ..patient()
+            ..limits()
         });
         serve_until_told(&served);
         let stats = served.server.stats();

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use roundsman_net::Refusal;
 
-use crate::support::{SHORT, get, limits, serve};
+use crate::support::{SHORT, get, hasty, limits, serve};
 
 #[test]
 fn a_head_that_dribbles_is_cut_off_at_the_deadline_for_the_whole() {
-    let served = serve(limits());
+    let served = serve(hasty());
     let client = served.client().send("GET /ok HTTP/1.1\r\nHost: x\r\n");
     let (status, took) = client.dribble(b"X-A: b\r\n", Duration::from_millis(30));
     assert_eq!(status, Some(408));
@@ -27,7 +27,7 @@ fn a_head_that_dribbles_is_cut_off_at_the_deadline_for_the_whole() {
 
 #[test]
 fn silence_is_closed_without_a_word() {
-    let served = serve(limits());
+    let served = serve(hasty());
     assert!(served.client().closed());
     assert_eq!(served.server.stats().refused(Refusal::HeadLate), 1);
     served.honest();
@@ -35,7 +35,7 @@ fn silence_is_closed_without_a_word() {
 
 #[test]
 fn the_second_head_of_a_connection_has_its_own_deadline() {
-    let served = serve(limits());
+    let served = serve(hasty());
     let mut client = served.client().send(get("/ok"));
     assert_eq!(client.next("GET").status, 200);
     let (status, took) = client

@@ -11,7 +11,7 @@ use roundsman_net::{
     answer,
 };
 
-use crate::support::{Pages, Served, get, limits, serve, serve_with};
+use crate::support::{Pages, SHORT, Served, get, hasty, limits, serve, serve_with};
 
 /// A handler whose answers wait until the test lets them go, and what it has been asked.
 fn gated() -> (Worker, Sender<()>, Receiver<String>) {
@@ -92,15 +92,12 @@ fn methods_that_a_path_has_not_are_405_with_those_it_has() {
 
 #[test]
 fn a_slow_handler_delays_nobody_and_a_late_one_is_503() {
-    let served = serve(Limits {
-        request: Duration::from_millis(600),
-        ..limits()
-    });
+    let served = serve(hasty());
     let mut never = served.client().send(get("/never"));
     let start = Instant::now();
     served.honest();
     assert_eq!(never.next("GET").status, 503);
-    assert!(start.elapsed() >= Duration::from_millis(500));
+    assert!(start.elapsed() >= SHORT);
     assert!(never.closed());
     assert_eq!(served.server.stats().refused(Refusal::AnswerLate), 1);
 }
@@ -153,7 +150,7 @@ fn a_full_queue_is_503_at_once_and_what_is_queued_is_answered_in_order() {
 
 #[test]
 fn requests_above_the_limit_are_503_and_counted() {
-    let served = serve(limits());
+    let served = serve(hasty());
     let never: Vec<_> = (0..8)
         .map(|_| served.client().send(get("/never")))
         .collect();

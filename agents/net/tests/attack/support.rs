@@ -11,28 +11,39 @@ use roundsman_net::{
 
 /// What no step of a test may take, on the slowest machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
-/// The deadline for heads and bodies in these tests.
-pub const SHORT: Duration = Duration::from_millis(400);
+/// The deadline for heads and bodies where a test waits for it.
+pub const SHORT: Duration = Duration::from_millis(600);
 /// A page that no socket buffer holds.
 pub const BIG: usize = 24 << 20;
 /// The token of `/secret`.
 pub const TOKEN: &str = "0123456789abcdef";
 
-/// Limits that a test can wait for.
+/// Small caps, and deadlines that no honest step of a test meets.
 pub fn limits() -> Limits {
     Limits {
         connections: 64,
         requests: 8,
         body_bytes: 64 << 10,
         bodies_bytes: 256 << 10,
-        handshake: SHORT,
-        head: SHORT,
-        body: SHORT,
-        request: Duration::from_secs(2),
+        head: PATIENCE,
+        body: PATIENCE,
+        handshake: PATIENCE,
+        request: PATIENCE,
         write: Duration::from_secs(2),
         idle: Duration::from_secs(60),
         drain: Duration::from_secs(2),
         ..Limits::default()
+    }
+}
+
+/// Deadlines that a test can wait for.
+pub fn hasty() -> Limits {
+    Limits {
+        handshake: SHORT,
+        head: SHORT,
+        body: SHORT,
+        request: SHORT * 2,
+        ..limits()
     }
 }
 

@@ -1,13 +1,14 @@
 //! TLS: what is not a handshake, and a certificate that changes while it is served.
 
 use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::Arc;
 
 use roundsman_net::{Refusal, Tls, TlsError};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto};
 
-use crate::support::{Pages, SHORT, Served, get, limits, serve_with};
+use crate::support::{BIG, Pages, SHORT, Served, get, hasty, limits, serve_with};
 
 /// A self-signed certificate for `localhost`, with its key.
 struct Identity {
@@ -30,8 +31,12 @@ impl Identity {
         Tls::from_pem(self.chain.as_bytes(), self.key.as_bytes()).unwrap()
     }
 
-    /// The status of a request by a client that trusts only this certificate.
-    fn ask(&self, served: &Served) -> std::io::Result<String> {
+    /// A client that trusts only this certificate and has asked for `path`.
+    fn asks(
+        &self,
+        served: &Served,
+        path: &str,
+    ) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
         let mut roots = RootCertStore::empty();
         roots.add(self.der.clone()).unwrap();
         let provider = Arc::new(crypto::ring::default_provider());
@@ -43,18 +48,19 @@ impl Identity {
         let name = ServerName::try_from("localhost").unwrap();
         let session = ClientConnection::new(Arc::new(config), name).unwrap();
         let mut stream = StreamOwned::new(session, served.client().0);
-        stream.write_all(
-            get("/ok")
-                .replace("Host", "Connection: close\r\nHost")
-                .as_bytes(),
-        )?;
+        let request = get(path).replace("Host", "Connection: close\r\nHost");
+        stream.write_all(request.as_bytes())?;
+        Ok(stream)
+    }
+
+    fn ask(&self, served: &Served, path: &str) -> std::io::Result<String> {
         let mut reply = String::new();
-        stream.read_to_string(&mut reply)?;
+        self.asks(served, path)?.read_to_string(&mut reply)?;
         Ok(reply)
     }
 
     fn is_served(&self, served: &Served) {
-        let reply = self.ask(served).unwrap();
+        let reply = self.ask(served, "/ok").unwrap();
         assert!(reply.starts_with("HTTP/1.1 200 OK\r\n"), "{reply}");
         assert!(reply.ends_with("\r\n\r\nok\n"), "{reply}");
     }
@@ -63,7 +69,7 @@ impl Identity {
 #[test]
 fn garbage_plain_text_and_silence_end_and_the_next_handshake_succeeds() {
     let ours = identity();
-    let served = serve_with(limits(), Some(ours.tls()), Pages::default());
+    let served = serve_with(hasty(), Some(ours.tls()), Pages::default());
     ours.is_served(&served);
 
     let mut garbage = vec![0x16, 3, 1, 0xff, 0xff];
@@ -89,9 +95,7 @@ fn garbage_plain_text_and_silence_end_and_the_next_handshake_succeeds() {
 #[test]
 fn handshakes_that_hang_give_way_like_other_half_open_connections() {
     let ours = identity();
-    let mut patient = limits();
-    patient.handshake = std::time::Duration::from_secs(30);
-    let served = serve_with(patient, Some(ours.tls()), Pages::default());
+    let served = serve_with(limits(), Some(ours.tls()), Pages::default());
     let _flood: Vec<_> = (0..150).map(|_| served.client().send([0x16])).collect();
     ours.is_served(&served);
     assert!(served.server.stats().refused(Refusal::Evicted) >= 80);
@@ -106,7 +110,10 @@ fn a_replaced_certificate_is_the_one_of_the_next_handshake() {
     tls.replace(new.chain.as_bytes(), new.key.as_bytes())
         .unwrap();
     new.is_served(&served);
-    assert!(old.ask(&served).is_err(), "the old one is still served");
+    assert!(
+        old.ask(&served, "/ok").is_err(),
+        "the old one is still served"
+    );
 
     // A pair that does not go together changes nothing.
     let mixed = tls.replace(old.chain.as_bytes(), new.key.as_bytes());
@@ -126,4 +133,16 @@ fn what_is_no_certificate_is_told_apart() {
         with(&ours.chain, &identity().key),
         Some(TlsError::Pair(_))
     ));
+}
+
+#[test]
+fn a_large_page_comes_whole_and_who_does_not_read_it_is_reset() {
+    let ours = identity();
+    let served = serve_with(limits(), Some(ours.tls()), Pages::default());
+    let deaf = ours.asks(&served, "/big").unwrap();
+    let page = ours.ask(&served, "/big").unwrap();
+    assert!(page.len() > BIG && page.ends_with('x'));
+    served.stats_when(|stats| stats.refused(Refusal::WriteLate) == 1);
+    drop(deaf);
+    ours.is_served(&served);
 }
