@@ -1,0 +1,21 @@
+# A host with everything on; evaluated by `nix flake check`.
+{
+  services.roundsman = {
+    enable = true;
+    settings.host = "example";
+    hostmetrics.enable = true;
+    hostmetrics.settings.thresholds.disk.warning = 80.0;
+    failure.enable = true;
+    exporter = {
+      enable = true;
+      openFirewall = true;
+    };
+  };
+
+  boot.loader.grub.enable = false;
+  fileSystems."/" = {
+    device = "none";
+    fsType = "tmpfs";
+  };
+  system.stateVersion = "26.05";
+}
