@@ -2,4 +2,10 @@
 //!
 //! A test that cannot run on this machine prints why and counts as skipped.
 
+mod failure;
+mod figures;
 mod harness;
+mod installed;
+mod package;
+mod page;
+mod prometheus;

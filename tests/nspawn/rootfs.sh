@@ -53,6 +53,7 @@ fi
 # Whatever an interrupted build left; the lock says that nobody is at it.
 rm -rf --one-file-system "$cache"/partial.*
 partial=$(mktemp -d "$cache/partial.XXXXXX")
+chmod 755 "$partial"
 settings=$(mktemp)
 trap 'rm -rf --one-file-system "$partial" "$settings"' EXIT
 # Proxies, certificates and date checks of this machine's apt go for the new tree as well.
@@ -71,7 +72,7 @@ printf '%s\n' "$sources" | mmdebstrap --mode=root --variant=minbase \
         for deb in *.deb; do dpkg-deb -x "$deb" .; done &&
         for name in '"$peer_binaries"'; do mv "usr/bin/$name" "$1/opt/peers/bin/"; done &&
         rm -rf "$1/tmp/peers"' \
-    "$codename" "$partial/tree" - > >(sed 's/^/rootfs: /' >&2) 2>&1
+    "$codename" "$partial/tree" - > >(sed -n -e '/customize-hook/d' -e '/^[A-Z]: /s/^.: /rootfs: /p' >&2) 2>&1
 rm -f "$partial"/tree/etc/apt/apt.conf.d/99mmdebstrap
 mv "$partial/tree" "$tree"
 say "made in $((SECONDS - started)) s"

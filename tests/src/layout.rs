@@ -16,9 +16,12 @@ pub fn project() -> PathBuf {
 /// When the running executable's path is unknown, which the kernel does not let happen.
 #[track_caller]
 pub fn programs() -> PathBuf {
-    if let Some(dir) = std::env::var_os("ROUNDSMAN_BIN_DIR") {
-        return dir.into();
-    }
+    std::env::var_os("ROUNDSMAN_BIN_DIR").map_or_else(profile, PathBuf::from)
+}
+
+/// `target/<profile>`, where the running executable was built.
+#[track_caller]
+fn profile() -> PathBuf {
     let executable = match std::env::current_exe() {
         Ok(path) => path,
         Err(error) => panic!("path of the running executable: {error}"),
@@ -53,7 +56,7 @@ pub fn program(name: &str) -> PathBuf {
 
 /// What the systemd level keeps between runs: root tree, packages, evidence of failures.
 pub fn cache() -> PathBuf {
-    programs()
+    profile()
         .parent()
         .unwrap_or(Path::new("target"))
         .join("nspawn")
