@@ -34,7 +34,7 @@ fn main() {
     let words: Vec<&str> = job.split(' ').collect();
     match words[..] {
         ["commit", who, synchronous] => commits::commit_for_a_while(&root, who, synchronous),
-        ["publish"] => wakeups::publish(&root),
+        ["publish", synchronous] => wakeups::publish(&root, synchronous),
         ["watch", how] => wakeups::watch(&root, how),
         _ => panic!("no such job: {job}"),
     }

@@ -5,34 +5,39 @@ use std::path::Path;
 use std::process::Child;
 use std::time::Duration;
 
+use roundsman_kit::clock::Timestamp;
 use roundsman_store::event::{EventId, Filter};
-use roundsman_store::{Doorbell, Role, Store, event};
+use roundsman_store::sample::{self, Sample};
+use roundsman_store::{Doorbell, ReadTx, Result, Role, Store, event};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::{PROCESSES, Stage, event, location, millis, open, percentile};
 
-/// Events of one case, at random 5 to 25 ms from one another.
-const EVENTS: usize = 300;
+/// Rows of one case, at random 5 to 25 ms from one another.
+const ROWS: usize = 300;
 
 /// How long a reader has nothing to do while its idle cost is taken.
 const IDLE: Duration = Duration::from_secs(3);
 
 pub fn compare() {
     println!("\n### From before BEGIN in one process to the row read in another\n");
-    println!("One writer (FULL), {EVENTS} events. Peer: polling `PRAGMA data_version`.\n");
+    println!("One writer, {ROWS} rows. Peer: polling `PRAGMA data_version` every 1 and 50 ms.\n");
     println!(
-        "| readers | how | p50 ms | p99 ms | longest ms | idle CPU of one | idle wake-ups/s |"
+        "| sync | readers | how | commit p50 ms | p50 ms | p99 ms | longest ms \
+         | idle CPU of one | idle wake-ups/s |"
     );
-    println!("|---|---|---|---|---|---|---|");
-    for readers in PROCESSES {
-        for how in ["doorbell", "poll-1", "poll-50"] {
-            measure(readers, how);
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for synchronous in ["normal", "full"] {
+        for readers in PROCESSES {
+            for how in ["poll-50", "poll-1", "doorbell"] {
+                measure(synchronous, readers, how);
+            }
         }
     }
 }
 
-fn measure(readers: usize, how: &str) {
+fn measure(synchronous: &str, readers: usize, how: &str) {
     let stage = Stage::new();
     let mut watchers: Vec<Child> = (0..readers)
         .map(|_| stage.start(&format!("watch {how}")))
@@ -46,8 +51,14 @@ fn measure(readers: usize, how: &str) {
         .iter_mut()
         .map(|lines| pair(&lines.next().unwrap().unwrap()))
         .collect();
-    let mut publisher = stage.start("publish");
-    assert!(publisher.wait().unwrap().success());
+    let publisher = stage.start(&format!("publish {synchronous}"));
+    let output = publisher.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let commit: u64 = String::from_utf8(output.stdout)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
     let mut all: Vec<Duration> = outputs
         .into_iter()
         .flatten()
@@ -56,11 +67,12 @@ fn measure(readers: usize, how: &str) {
     for watcher in &mut watchers {
         assert!(watcher.wait().unwrap().success());
     }
-    assert_eq!(all.len(), readers * EVENTS);
+    assert_eq!(all.len(), readers * ROWS);
     all.sort();
     let (cpu, wakeups) = idle[0];
     println!(
-        "| {readers} | {how} | {} | {} | {} | {cpu:.3} % | {wakeups:.0} |",
+        "| {synchronous} | {readers} | {how} | {} | {} | {} | {} | {cpu:.3} % | {wakeups:.0} |",
+        millis(Duration::from_nanos(commit)),
         millis(percentile(&all, 0.5)),
         millis(percentile(&all, 0.99)),
         millis(percentile(&all, 1.0)),
@@ -72,13 +84,41 @@ fn pair(line: &str) -> (f64, f64) {
     (cpu.parse().unwrap(), wakeups.parse().unwrap())
 }
 
-/// The child that writes.
-pub fn publish(root: &Path) {
+/// The child that writes: an event (synced), or a sample for which it rings. It ends with how
+/// long the commit itself took, so that the rest is the waking and the reading.
+pub fn publish(root: &Path, synchronous: &str) {
     let mut store = open(root, Role::Agent);
-    for _ in 0..EVENTS {
+    let mut commits = Vec::new();
+    for _ in 0..ROWS {
         std::thread::sleep(Duration::from_micros(fastrand::u64(5_000..25_000)));
-        let stamped = event().datum("stamp", now());
-        store.publish(|tx| event::insert(tx, &stamped)).unwrap();
+        let stamp = now();
+        match synchronous {
+            "full" => {
+                let stamped = event().datum("stamp", stamp);
+                store.publish(|tx| event::insert(tx, &stamped)).unwrap();
+            }
+            _ => {
+                let stamped = sample_at(stamp);
+                let written = store.write(|tx| {
+                    tx.ring();
+                    sample::insert(tx, &stamped)
+                });
+                assert!(written.unwrap());
+            }
+        }
+        commits.push(now() - stamp);
+    }
+    commits.sort_unstable();
+    println!("{}", commits[ROWS / 2]);
+}
+
+fn sample_at(stamp: i64) -> Sample {
+    Sample {
+        at: Timestamp(stamp),
+        host: "bench".into(),
+        os: "bench".into(),
+        kind: "bench".into(),
+        payload: serde_json::Map::new(),
     }
 }
 
@@ -103,20 +143,34 @@ pub fn watch(root: &Path, how: &str) {
         }
     };
     std::thread::spawn(report_idle_cost);
-    let (mut last, mut seen) = (EventId(0), Vec::new());
-    while seen.len() < EVENTS {
+    let (mut position, mut seen) = ((EventId(0), Timestamp(0)), Vec::new());
+    while seen.len() < ROWS {
         wait(&mut store);
-        let found = store
-            .read(|tx| event::after(tx, &Filter::default(), last, 100))
-            .unwrap();
-        for event in &found {
-            seen.push(now() - event.data["stamp"].as_i64().unwrap());
-            last = event.id;
-        }
+        let stamps = store.read(|tx| after(tx, &mut position)).unwrap();
+        let read = now();
+        seen.extend(stamps.into_iter().map(|stamp| read - stamp));
     }
     for nanos in seen {
         println!("{nanos}");
     }
+}
+
+/// The stamps of the rows that came after the position.
+fn after(tx: &ReadTx<'_>, position: &mut (EventId, Timestamp)) -> Result<Vec<i64>> {
+    let mut stamps = Vec::new();
+    for event in event::after(tx, &Filter::default(), position.0, 100)? {
+        stamps.extend(event.data["stamp"].as_i64());
+        position.0 = event.id;
+    }
+    let (from, to) = (
+        position.1.plus(Duration::from_millis(1)),
+        Timestamp(i64::MAX),
+    );
+    for sample in sample::range(tx, "bench", "bench", from, to, 100)? {
+        stamps.push(sample.at.as_millis());
+        position.1 = sample.at;
+    }
+    Ok(stamps)
 }
 
 /// From a second thread, so that the first one waits as it always does.
