@@ -1,2 +1,2 @@
-//! placeholder
+//! One scrape page for Prometheus.
 fn main() {}
