@@ -1,0 +1,166 @@
+//! Every agent's configuration, as its own program judges it, and the credentials it names.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::{Part, Report, Surroundings};
+use crate::accounts;
+use crate::agents::service_of;
+use crate::credentials::{self, Presence};
+use crate::programs::{self, Answer, Asker};
+use crate::systemd::Service;
+
+/// The variables of a unit that change its agent's configuration.
+const VARIABLES: &str = "ROUNDSMAN_";
+
+/// Asks every program, by its instances where units name some.
+pub fn check(around: &Surroundings, report: &mut Report) {
+    let programs = programs::all();
+    for name in names(around, &programs) {
+        let (agent, instance) = match name.split_once('@') {
+            Some((agent, instance)) => (agent, Some(instance).filter(|text| !text.is_empty())),
+            None => (name.as_str(), None),
+        };
+        let Some(program) = programs.get(agent) else {
+            report.found(
+                Part::Unit,
+                (service_of(&name), "ExecStart"),
+                format!("the program roundsman-{agent} is not installed beside this command"),
+                "install the package again, or remove the unit",
+            );
+            continue;
+        };
+        let asker = asker(around, &name, report);
+        match programs::ask(around.host, program, instance, &asker) {
+            Answer::Sound { credentials } => {
+                report.sound(Part::Config, &name);
+                for wanted in credentials {
+                    credential(around, &name, &wanted, report);
+                }
+            }
+            Answer::Refused(findings) => {
+                findings
+                    .into_iter()
+                    .for_each(|finding| report.add(Part::Config, finding));
+            }
+            Answer::Odd(why) => odd(program, &why, report),
+        }
+    }
+}
+
+fn odd(program: &Path, why: &str, report: &mut Report) {
+    report.found(
+        Part::Config,
+        (program.display().to_string(), "--dump-config"),
+        format!("the program does not answer as an agent does: {why}"),
+        "install the package again",
+    );
+}
+
+/// Agents that have units or a program; a template only where it has no instance.
+fn names(around: &Surroundings, programs: &BTreeMap<String, PathBuf>) -> BTreeSet<String> {
+    let installed = around.agents.iter().filter(|agent| agent.is_installed());
+    let mut names: BTreeSet<String> = installed.map(|agent| agent.name.clone()).collect();
+    let has_units = |agent: &String| {
+        let instances = format!("{agent}@");
+        names
+            .iter()
+            .any(|name| name == agent || name.starts_with(&instances))
+    };
+    let without_units: Vec<String> = programs
+        .keys()
+        .filter(|agent| !has_units(agent))
+        .cloned()
+        .collect();
+    names.extend(without_units);
+    let with_instances: Vec<String> = names
+        .iter()
+        .filter_map(|name| name.split_once('@'))
+        .filter(|(_, instance)| !instance.is_empty())
+        .map(|(agent, _)| format!("{agent}@"))
+        .collect();
+    names.retain(|name| !with_instances.contains(name));
+    names
+}
+
+/// As whom to ask: as root the agent's own user, who may not be able to read what root can.
+fn asker(around: &Surroundings, name: &str, report: &mut Report) -> Asker {
+    let service = around
+        .manager
+        .as_ref()
+        .filter(|_| !name.ends_with('@'))
+        .and_then(|manager| manager.service(&service_of(name)).ok())
+        .unwrap_or_default();
+    Asker {
+        ids: ids(around, name, &service, report),
+        environment: environment(&service),
+    }
+}
+
+fn ids(
+    around: &Surroundings,
+    name: &str,
+    service: &Service,
+    report: &mut Report,
+) -> Option<(u32, u32)> {
+    if service.user.is_empty() || !around.host.is_live() || !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let Some(user) = accounts::user(around.host.paths(), &service.user) else {
+        report.found(
+            Part::Account,
+            (service_of(name), format!("User={}", service.user)),
+            "there is no such user in /etc/passwd",
+            "systemd-sysusers",
+        );
+        return None;
+    };
+    let group = accounts::group(around.host.paths(), &service.group);
+    Some((user.uid, group.map_or(user.gid, |group| group.gid)))
+}
+
+fn environment(service: &Service) -> Vec<(String, String)> {
+    let variables = service.environment.iter();
+    variables
+        .filter(|variable| variable.starts_with(VARIABLES))
+        .filter_map(|variable| variable.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// The credential `wanted` of the agent `name`: given to its unit, and there.
+fn credential(around: &Surroundings, name: &str, wanted: &str, report: &mut Report) {
+    let service = service_of(name);
+    let key = format!("LoadCredential={wanted}");
+    let add = format!("roundsman credential add {name} {wanted}");
+    let all = match credentials::of(around.host, around.manager.as_ref(), &service) {
+        Ok(all) => all,
+        Err(failure) => {
+            let about = format!("{wanted} of {service}");
+            return report.unchecked(Part::Credential, about, format!("{failure:#}"));
+        }
+    };
+    let mut given = all
+        .iter()
+        .filter(|given| credentials::provides(given, wanted))
+        .peekable();
+    if given.peek().is_none() {
+        let reason = "the configuration names this credential, the unit is not given it";
+        return report.found(Part::Credential, (service, key), reason, add);
+    }
+    let presence = given.map(|given| credentials::presence(around.host.paths(), given, wanted));
+    let seen: Vec<Presence> = presence.collect();
+    let about = format!("{wanted} of {service}");
+    if seen.contains(&Presence::There) {
+        report.sound(Part::Credential, about);
+    } else if seen.contains(&Presence::Hidden) {
+        report.unchecked(
+            Part::Credential,
+            about,
+            "it is not readable by you; run this as root",
+        );
+    } else {
+        let reason = "the file or store that it is loaded from does not have it";
+        report.found(Part::Credential, (service, key), reason, add);
+    }
+}

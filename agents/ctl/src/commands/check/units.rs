@@ -1,0 +1,203 @@
+//! Units as systemd has loaded them: whether it could, and whether a drop-in of this host has
+//! taken away what the agent relies on, or its sandbox.
+
+use super::{Part, Report, Surroundings};
+use crate::agents::{Agent, PREFIX, Unit};
+use crate::systemd::{self, Manager, Service};
+
+/// What every agent's unit writes to; `ReadWritePaths=` of the common drop-in names both.
+const STATE: &str = "/var/lib/roundsman";
+const RUN: &str = "/run/roundsman";
+const GROUP: &str = "roundsman";
+/// Others must not read what an agent writes, its group must be able to.
+const UMASK: u32 = 0o007;
+
+/// Looks at every unit of every agent.
+pub fn check(around: &Surroundings, report: &mut Report) {
+    let Some(manager) = &around.manager else {
+        return;
+    };
+    for agent in &around.agents {
+        for unit in &agent.units {
+            let before = report.n_findings();
+            if let Err(failure) = look(around, manager, agent, unit, report) {
+                report.unchecked(Part::Unit, &unit.name, format!("{failure:#}"));
+            } else if report.n_findings() == before {
+                report.sound(Part::Unit, &unit.name);
+            }
+        }
+    }
+}
+
+fn look(
+    around: &Surroundings,
+    manager: &Manager,
+    agent: &Agent,
+    unit: &Unit,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    if unit.name.contains("@.") {
+        if unit.enabled == "masked" {
+            unusable(&unit.name, "masked", "", report);
+        }
+        return Ok(());
+    }
+    let seen = manager.unit(&unit.name)?;
+    if seen.load != "loaded" {
+        unusable(&unit.name, &seen.load, &seen.load_error, report);
+        return Ok(());
+    }
+    if seen.needs_reload {
+        report.found(
+            Part::Unit,
+            (&unit.name, ""),
+            "its files have changed since systemd read them",
+            "systemctl daemon-reload",
+        );
+    }
+    if unit.name.ends_with(".service") {
+        let service = manager.service(&unit.name)?;
+        settings(around, agent, &unit.name, &seen, &service, report);
+    }
+    Ok(())
+}
+
+fn unusable(name: &str, state: &str, why: &str, report: &mut Report) {
+    let (reason, remedy) = match state {
+        "masked" => ("it is masked", format!("systemctl unmask {name}")),
+        "not-found" => (
+            "another unit of the suite names it, but it is not installed",
+            "install the package again".to_owned(),
+        ),
+        _ => (
+            "systemd could not load it",
+            format!("systemd-analyze verify {name}"),
+        ),
+    };
+    let reason = if why.is_empty() {
+        reason.to_owned()
+    } else {
+        format!("{reason}: {why}")
+    };
+    report.found(
+        Part::Unit,
+        (name, format!("LoadState={state}")),
+        reason,
+        remedy,
+    );
+}
+
+/// Effective settings that are not what the shipped files make of them.
+fn settings(
+    around: &Surroundings,
+    agent: &Agent,
+    name: &str,
+    seen: &systemd::Unit,
+    service: &Service,
+    report: &mut Report,
+) {
+    let own = own_drop_ins(seen);
+    let remedy = match own.as_slice() {
+        [] => "install the package again".to_owned(),
+        files => format!("look at {}", files.join(", ")),
+    };
+    let mut wrong = |key: String, reason: &str| {
+        report.found(Part::Unit, (name, key), reason, remedy.clone());
+    };
+    let user = format!("{PREFIX}{}", agent.name_and_instance().0);
+    if service.user != user {
+        let reason = format!("it runs as another user than {user}, who owns what it needs");
+        wrong(format!("User={}", or(&service.user, "root")), &reason);
+    }
+    if service.group != GROUP {
+        let reason = "only the group roundsman shares the store";
+        wrong(format!("Group={}", or(&service.group, "(none)")), reason);
+    }
+    if service.umask != UMASK {
+        let reason =
+            "the group must be able to write what it creates, others must not read it; 0007";
+        wrong(format!("UMask={:04o}", service.umask), reason);
+    }
+    for path in missing_paths(service) {
+        wrong(
+            "ReadWritePaths".to_owned(),
+            &format!("it cannot write below {path}"),
+        );
+    }
+    for (key, directories) in [
+        ("StateDirectory", &service.state_directories),
+        ("RuntimeDirectory", &service.runtime_directories),
+    ] {
+        if directories.iter().any(|directory| directory == "roundsman") {
+            let reason =
+                "it would take the directory of all agents for itself; tmpfiles.d makes it";
+            wrong(format!("{key}=roundsman"), reason);
+        }
+    }
+    if !service.no_new_privileges {
+        wrong("NoNewPrivileges=no".to_owned(), "its sandbox is open");
+    }
+    if service.protect_system != "strict" {
+        let value = or(&service.protect_system, "no");
+        wrong(
+            format!("ProtectSystem={value}"),
+            "its sandbox is open: strict",
+        );
+    }
+    for program in &service.programs {
+        if !around.host.paths().at(program).exists() {
+            wrong(format!("ExecStart={program}"), "there is no such program");
+        }
+    }
+}
+
+/// Drop-ins of this host, not of the package: what somebody here has changed.
+fn own_drop_ins(seen: &systemd::Unit) -> Vec<&str> {
+    let drop_ins = seen.drop_ins.iter().map(String::as_str);
+    drop_ins
+        .filter(|path| path.starts_with("/etc/") || path.starts_with("/run/"))
+        .filter(|path| !path.contains("/50-credential-"))
+        .collect()
+}
+
+/// Directories of ours that a service in a read-only system cannot write to.
+fn missing_paths(service: &Service) -> Vec<&'static str> {
+    if service.protect_system != "strict" {
+        return Vec::new();
+    }
+    let covers = |allowed: &str, path: &str| {
+        // `-` and `+` are prefixes of systemd.exec(5), not part of the path.
+        let allowed = allowed.trim_start_matches(['-', '+']).trim_end_matches('/');
+        path == allowed || path.starts_with(&format!("{allowed}/"))
+    };
+    let is_missing = |path: &&str| {
+        let mut allowed = service.read_write_paths.iter();
+        !allowed.any(|allowed| covers(allowed, path))
+    };
+    [STATE, RUN].into_iter().filter(is_missing).collect()
+}
+
+fn or<'t>(text: &'t str, other: &'t str) -> &'t str {
+    if text.is_empty() { other } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writable_paths_cover_what_lies_below_them() {
+        let with = |paths: &[&str]| Service {
+            protect_system: "strict".into(),
+            read_write_paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+            ..Service::default()
+        };
+        assert_eq!(missing_paths(&with(&[])), [STATE, RUN]);
+        assert_eq!(
+            missing_paths(&with(&["/var/lib", "-/run/roundsman/"])),
+            [""; 0]
+        );
+        assert_eq!(missing_paths(&with(&["/var/lib/round", RUN])), [STATE]);
+        assert_eq!(missing_paths(&Service::default()), [""; 0]);
+    }
+}

@@ -1,0 +1,169 @@
+//! Looking at everything that can be looked at.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use roundsman_kit::clock::Timestamp;
+use roundsman_store::event::{Event, Filter, Severity};
+use roundsman_store::{Store, cycle, event, event_count};
+
+use super::model::{Figures, LastCycle, Report, Row, State, Target};
+use crate::agents::{self, Agent};
+use crate::host::Host;
+use crate::moment;
+use crate::systemd::Manager;
+
+const TARGET: &str = "roundsman.target";
+
+/// How far back events are recent, and how many of them are shown.
+const RECENT: Duration = Duration::from_secs(24 * 3600);
+const N_EVENTS: u32 = 10;
+
+/// What the store says.
+#[derive(Default)]
+struct Recorded {
+    figures: Option<Figures>,
+    cycles: BTreeMap<String, LastCycle>,
+    events: Vec<Event>,
+}
+
+/// Asks systemd and the store; whichever does not answer is named in the report.
+pub fn report(host: &Host) -> Report {
+    let at = moment::now();
+    let (mut unseen, mut wrong) = (Vec::new(), Vec::new());
+    let manager = match host.manager() {
+        Ok(manager) => Some(manager),
+        Err(absent) => {
+            unseen.push(format!("state of units: {absent:#}"));
+            None
+        }
+    };
+    let recorded = recorded(host, at).unwrap_or_else(|failure| {
+        wrong.push(format!("{failure:#}"));
+        Recorded::default()
+    });
+    let target = manager.as_ref().and_then(|manager| {
+        let unit = manager.unit(TARGET);
+        unit.map_err(|failure| unseen.push(format!("{TARGET}: {failure:#}")))
+            .ok()
+    });
+    let target = target.map(|unit| Target {
+        state: if unit.load == "loaded" {
+            unit.active
+        } else {
+            unit.load
+        },
+        enabled: unit.enabled,
+        since: unit.since,
+    });
+    let discovered = agents::discover(host, manager.as_ref()).unwrap_or_else(|failure| {
+        unseen.push(format!("agents: {failure:#}"));
+        Vec::new()
+    });
+    let mut rows = rows(discovered, recorded.cycles);
+    if let Some(manager) = &manager {
+        for row in &mut rows {
+            if let Err(failure) = complete(row, manager) {
+                unseen.push(format!("{}: {failure:#}", row.name));
+            }
+        }
+    }
+    let mut report = Report {
+        host: host.name(),
+        at,
+        state: State::Well,
+        target,
+        store: recorded.figures,
+        agents: rows,
+        events: recorded.events,
+        unseen,
+        wrong,
+    };
+    report.state = judge(&report);
+    report
+}
+
+fn judge(report: &Report) -> State {
+    let target_is_down = report
+        .target
+        .as_ref()
+        .is_some_and(|target| target.state != "active");
+    let has_failed = report.agents.iter().any(|row| !row.is_well);
+    if target_is_down || has_failed || !report.wrong.is_empty() {
+        State::Degraded
+    } else if report.unseen.is_empty() {
+        State::Well
+    } else {
+        State::Unknown
+    }
+}
+
+fn recorded(host: &Host, at: Timestamp) -> anyhow::Result<Recorded> {
+    let location = host.location()?;
+    let mut store = Store::open(&location, roundsman_store::Role::Reader)?;
+    let figures = store.figures()?;
+    let recent = Filter {
+        since: Some(at.minus(RECENT)),
+        min_severity: Some(Severity::Warning),
+        ..Filter::default()
+    };
+    let (cycles, counts, events) = store.read(|tx| {
+        Ok((
+            cycle::list(tx)?,
+            event_count::list(tx)?,
+            event::last(tx, &recent, N_EVENTS)?,
+        ))
+    })?;
+    Ok(Recorded {
+        figures: Some(Figures {
+            path: location.db().display().to_string(),
+            db_bytes: figures.db_bytes,
+            wal_bytes: figures.wal_bytes,
+            schema: figures.schema,
+            events_total: counts.iter().map(|count| count.total).sum(),
+        }),
+        cycles: cycles
+            .into_iter()
+            .map(|cycle| (cycle.unit.clone(), cycle.into()))
+            .collect(),
+        events,
+    })
+}
+
+/// One row per agent, also for those that only the store knows: in a container there are no
+/// units.
+fn rows(agents: Vec<Agent>, mut cycles: BTreeMap<String, LastCycle>) -> Vec<Row> {
+    let installed = agents.into_iter().filter(Agent::is_installed);
+    let mut rows: Vec<Row> = installed
+        .map(|agent| {
+            let cycle = cycles.remove(&agent.name);
+            Row::new(agent, cycle)
+        })
+        .collect();
+    rows.extend(cycles.into_iter().map(|(name, cycle)| {
+        let units = Vec::new();
+        Row::new(Agent { name, units }, Some(cycle))
+    }));
+    rows.sort_by(|a, b| a.name.cmp(&b.name));
+    // A template is only worth a line while it has no instance.
+    let with_instances: Vec<String> = rows
+        .iter()
+        .filter_map(|row| row.name.split_once('@'))
+        .filter(|(_, instance)| !instance.is_empty())
+        .map(|(agent, _)| format!("{agent}@"))
+        .collect();
+    rows.retain(|row| !with_instances.contains(&row.name));
+    rows
+}
+
+/// What the list of units does not tell.
+fn complete(row: &mut Row, manager: &Manager) -> anyhow::Result<()> {
+    for unit in row.units.iter().filter(|unit| unit.load == "loaded") {
+        match unit.name.rsplit('.').next() {
+            Some("service") => row.restarts = manager.service(&unit.name)?.restarts,
+            Some("timer") => row.next_at = manager.timer(&unit.name)?.next,
+            _ => {}
+        }
+    }
+    Ok(())
+}

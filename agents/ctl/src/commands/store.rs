@@ -1,0 +1,176 @@
+//! `roundsman store`: looking after the shared database.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use roundsman_kit::Class;
+use roundsman_store::{cycle, event, event_count, sample};
+
+use crate::commands::status::bytes;
+use crate::host::Host;
+use crate::progress::Progress;
+use crate::terminal::{BAD, Out, escape};
+
+const EXAMPLES: &str = "\
+Examples:
+  roundsman store status
+  roundsman store check
+  roundsman store backup /var/backups/roundsman.db
+  sqlite3 -readonly \"$(roundsman store path)\" .schema
+
+A backup is a complete database, made while the agents go on writing, that only its owner can
+read. To restore one: systemctl stop roundsman.target; put it in the store's place with the
+owner, group and mode that the store had; remove the -wal and -shm files beside it; start
+roundsman.target.";
+
+/// The options of `roundsman store`.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Options {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Show what it holds and how large it is
+    Status {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read all of it and report damage; exits with 65 if there is any
+    Check,
+    /// Write a complete copy of it to a file
+    Backup {
+        /// The file; replaced when the copy is complete
+        file: PathBuf,
+    },
+    /// Print where it lies
+    Path,
+}
+
+impl Options {
+    /// Does it.
+    pub fn run(self, host: &Host, out: &mut Out) -> anyhow::Result<ExitCode> {
+        match self.action {
+            Action::Path => {
+                let location = host.location()?;
+                writeln!(out, "{}", location.db().display())?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Action::Status { json } => status(host, out, json),
+            Action::Check => check(host, out),
+            Action::Backup { file } => backup(host, out, &file),
+        }
+    }
+}
+
+fn status(host: &Host, out: &mut Out, json: bool) -> anyhow::Result<ExitCode> {
+    let location = host.location()?;
+    let mut store = host.store()?;
+    let figures = store.figures()?;
+    let (counts, newest_id, series, cycles) = store.read(|tx| {
+        Ok((
+            event_count::list(tx)?,
+            event::newest_id(tx)?,
+            sample::newest(tx)?,
+            cycle::list(tx)?,
+        ))
+    })?;
+    let events_total: u64 = counts.iter().map(|count| count.total).sum();
+    if json {
+        out.json_line(&serde_json::json!({
+            "path": location.db(),
+            "db_bytes": figures.db_bytes,
+            "wal_bytes": figures.wal_bytes,
+            "pages": figures.pages,
+            "free_pages": figures.free_pages,
+            "schema": figures.schema,
+            "events_total": events_total,
+            "newest_event_id": newest_id,
+            "events": counts,
+            "newest_samples": series.iter().map(|sample| serde_json::json!({
+                "host": sample.host, "kind": sample.kind, "at": sample.at,
+            })).collect::<Vec<_>>(),
+        }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    writeln!(
+        out,
+        "file     {}",
+        escape(&location.db().display().to_string())
+    )?;
+    writeln!(out, "size     {}", bytes(figures.db_bytes))?;
+    writeln!(out, "wal      {}", bytes(figures.wal_bytes))?;
+    writeln!(
+        out,
+        "pages    {}, {} of them free",
+        figures.pages, figures.free_pages
+    )?;
+    writeln!(out, "schema   {}", figures.schema)?;
+    writeln!(
+        out,
+        "events   {events_total} so far, of {} kinds",
+        kinds(&counts)
+    )?;
+    writeln!(out, "samples  of {} kinds", series.len())?;
+    writeln!(out, "cycles   of {} agents", cycles.len())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn kinds(counts: &[event_count::EventCount]) -> usize {
+    let mut kinds: Vec<&str> = counts.iter().map(|count| count.kind.as_str()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds.len()
+}
+
+fn check(host: &Host, out: &mut Out) -> anyhow::Result<ExitCode> {
+    let mut store = host.store()?;
+    let size = bytes(store.figures()?.db_bytes);
+    let findings = {
+        let _progress = Progress::show(move || format!("reading {size}"));
+        store.check()?
+    };
+    if findings.is_empty() {
+        writeln!(out, "the store is sound")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for finding in &findings {
+        writeln!(out, "{}", out.paint(BAD, finding))?;
+    }
+    writeln!(
+        out,
+        "the store is damaged: make a copy of the file, then restore a backup (roundsman store --help)"
+    )?;
+    Ok(Class::Incompatible.exit_code().into())
+}
+
+fn backup(host: &Host, out: &mut Out, file: &Path) -> anyhow::Result<ExitCode> {
+    let mut store = host.store()?;
+    let total = store.figures()?.db_bytes;
+    {
+        let copy = file.to_path_buf();
+        let _progress = Progress::show(move || {
+            let done = growing(&copy).map_or_else(String::new, |n| format!("{} of ", bytes(n)));
+            format!("copying {done}at most {}", bytes(total))
+        });
+        store.backup(file)?;
+    }
+    let size = std::fs::metadata(file)
+        .map(|metadata| metadata.len())
+        .unwrap_or(0);
+    let shown = file.display().to_string();
+    writeln!(out, "{}: {}", escape(&shown), bytes(size))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How much of a copy is written: it grows beside the file that it will replace.
+fn growing(file: &Path) -> Option<u64> {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".tmp");
+    Some(std::fs::metadata(name).ok()?.len())
+}

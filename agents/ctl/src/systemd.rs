@@ -1,0 +1,185 @@
+//! The service manager over D-Bus (org.freedesktop.systemd1(5)): the only module that speaks
+//! it. Everything it gives back is plain data, and every call has a deadline.
+
+mod properties;
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use roundsman_kit::{Class, Fault, Paths, ResultExt};
+use serde::Serialize;
+use zbus::address::Address;
+use zbus::address::transport::{Transport, Unix, UnixSocket};
+use zbus::connection::Builder;
+use zbus::{Connection, OwnedObjectPath, block_on};
+
+use properties::Properties;
+pub use properties::{Credential, Service, Socket, Source, Timer, Unit};
+
+const DESTINATION: &str = "org.freedesktop.systemd1";
+const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
+const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+
+/// How long one call may take. PID 1 answers in milliseconds unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A connection to the service manager.
+#[derive(Debug)]
+pub struct Manager {
+    connection: Connection,
+}
+
+/// A loaded unit and its state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Loaded {
+    /// The whole name, as `roundsman-exporter.socket`.
+    pub name: String,
+    /// `loaded`, `not-found`, `bad-setting`, `error`, `masked`.
+    pub load: String,
+    /// `active`, `activating`, `failed`, …
+    pub active: String,
+    /// What that means for this type of unit: `running`, `waiting`, `listening`, …
+    pub sub: String,
+}
+
+/// An installed unit file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnitFile {
+    /// The whole name.
+    pub name: String,
+    /// `enabled`, `disabled`, `static`, `masked`, …; empty if only the file system was asked.
+    pub enabled: String,
+}
+
+/// One row of `ListUnitsByPatterns`: name, description, load, active and sub state, followed
+/// unit, object path, job id, job type, job path.
+type UnitRow = (
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    OwnedObjectPath,
+    u32,
+    String,
+    OwnedObjectPath,
+);
+
+impl Manager {
+    /// Connects to the system bus of the host below the root of `paths`; on the machine itself
+    /// `$DBUS_SYSTEM_BUS_ADDRESS` is heeded.
+    pub fn connect(paths: &Paths) -> anyhow::Result<Self> {
+        let is_live = paths.root() == std::path::Path::new("/");
+        let builder = if is_live && std::env::var_os("DBUS_SYSTEM_BUS_ADDRESS").is_some() {
+            Builder::system()
+        } else {
+            let socket = paths.at("/run/dbus/system_bus_socket");
+            if !socket.exists() {
+                let message = format!("there is no system bus ({} is missing)", socket.display());
+                return Err(Fault::new(Class::Unavailable, message).into());
+            }
+            Builder::address(Address::new(Transport::Unix(Unix::new(UnixSocket::File(
+                socket,
+            )))))
+        };
+        let connected = block_on(builder.method_timeout(PATIENCE).build());
+        let connection = connected.fault(Class::Unavailable, || "connecting to the system bus")?;
+        Ok(Self { connection })
+    }
+
+    /// Loaded units whose names fit one of the globs.
+    pub fn units(&self, patterns: &[&str]) -> anyhow::Result<Vec<Loaded>> {
+        let no_states: &[&str] = &[];
+        let rows: Vec<UnitRow> = self.call("ListUnitsByPatterns", &(no_states, patterns))?;
+        let loaded = |(name, _, load, active, sub, ..): UnitRow| Loaded {
+            name,
+            load,
+            active,
+            sub,
+        };
+        Ok(rows.into_iter().map(loaded).collect())
+    }
+
+    /// Installed unit files whose names fit one of the globs, templates among them.
+    pub fn unit_files(&self, patterns: &[&str]) -> anyhow::Result<Vec<UnitFile>> {
+        let no_states: &[&str] = &[];
+        let rows: Vec<(String, String)> =
+            self.call("ListUnitFilesByPatterns", &(no_states, patterns))?;
+        let file = |(path, enabled): (String, String)| UnitFile {
+            name: path.rsplit('/').next().unwrap_or(&path).to_owned(),
+            enabled,
+        };
+        Ok(rows.into_iter().map(file).collect())
+    }
+
+    /// What every unit has. A unit that does not exist has the load state `not-found`.
+    pub fn unit(&self, name: &str) -> anyhow::Result<Unit> {
+        let path = self.load(name)?;
+        Ok(Unit::from(self.properties(&path, "Unit")?))
+    }
+
+    /// What a service has, with its effective settings.
+    pub fn service(&self, name: &str) -> anyhow::Result<Service> {
+        let path = self.load(name)?;
+        Ok(Service::from(self.properties(&path, "Service")?))
+    }
+
+    /// What a timer has.
+    pub fn timer(&self, name: &str) -> anyhow::Result<Timer> {
+        let path = self.load(name)?;
+        Ok(Timer::from(self.properties(&path, "Timer")?))
+    }
+
+    /// What a socket has.
+    pub fn socket(&self, name: &str) -> anyhow::Result<Socket> {
+        let path = self.load(name)?;
+        Ok(Socket::from(self.properties(&path, "Socket")?))
+    }
+
+    /// Makes systemd read all unit files again; needs root.
+    pub fn reload(&self) -> anyhow::Result<()> {
+        self.call::<()>("Reload", &())
+            .context("systemctl daemon-reload")
+    }
+
+    fn load(&self, name: &str) -> anyhow::Result<OwnedObjectPath> {
+        self.call("LoadUnit", &(name,))
+            .with_context(|| name.to_owned())
+    }
+
+    /// A method of the manager.
+    fn call<R>(
+        &self,
+        method: &'static str,
+        arguments: &(impl Serialize + zbus::DynamicType),
+    ) -> anyhow::Result<R>
+    where
+        R: serde::de::DeserializeOwned + zbus::Type,
+    {
+        let called = self.connection.call_method(
+            Some(DESTINATION),
+            MANAGER_PATH,
+            Some(MANAGER),
+            method,
+            arguments,
+        );
+        let answer =
+            block_on(called).and_then(|answer| answer.body().deserialize_ignore_signature::<R>());
+        answer.fault(Class::Unavailable, || format!("systemd: {method}"))
+    }
+
+    fn properties(&self, path: &OwnedObjectPath, kind: &str) -> anyhow::Result<Properties> {
+        let interface = (format!("{DESTINATION}.{kind}"),);
+        let called = self.connection.call_method(
+            Some(DESTINATION),
+            path,
+            Some("org.freedesktop.DBus.Properties"),
+            "GetAll",
+            &interface,
+        );
+        let answer = block_on(called).and_then(|answer| answer.body().deserialize());
+        let all = answer.fault(Class::Unavailable, || format!("systemd: {kind} properties"))?;
+        Ok(Properties::new(all))
+    }
+}
