@@ -2,10 +2,12 @@
 //!
 //! A test that cannot run on this machine prints why and counts as skipped.
 
+mod access;
 mod failure;
 mod figures;
 mod harness;
 mod installed;
+mod lifecycle;
 mod package;
 mod page;
 mod prometheus;

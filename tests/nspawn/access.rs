@@ -1,0 +1,262 @@
+//! Who may do what: credentials, polkit, members of the group, the sandbox in force.
+
+use anyhow::{Result, ensure};
+use roundsman_kit::log::id;
+use roundsman_tests::machine::Limit;
+use roundsman_tests::{Machine, Output, skipped};
+
+use crate::installed::{PORT, enable_everyday, installed, measure, scrape};
+
+const EXPORTER: &str = "roundsman-exporter.service";
+const HOSTMETRICS: &str = "roundsman-hostmetrics.service";
+
+#[test]
+fn a_credential_reaches_its_agent_and_nobody_else() {
+    installed("access::a_credential", |machine| {
+        machine.write_file(
+            "/etc/roundsman/exporter.toml",
+            "token = { credential = \"token\" }\n",
+        )?;
+        machine.succeed(["systemctl", "enable", "--now", "roundsman-exporter.socket"])?;
+        // Without the credential: refused, with the remedy, and told apart by `check`.
+        ensure!(!machine.run(["systemctl", "start", EXPORTER])?.success());
+        assert_eq!(machine.property(EXPORTER, "ExecMainStatus")?, "78");
+        let refused = machine.journal([&format!("MESSAGE_ID={}", id::CONFIG_REFUSED)])?;
+        ensure!(
+            refused.iter().any(|entry| entry
+                .message()
+                .contains("roundsman credential add exporter token")),
+            "{refused:?}"
+        );
+        let check = machine.run(["roundsman", "check"])?;
+        assert_eq!(check.code(), Some(78), "{check}");
+        ensure!(check.stdout.contains("token"), "{check}");
+
+        machine
+            .command(["roundsman", "credential", "add", "exporter", "token"])
+            .input("open sesame\n")
+            .succeed()?;
+        machine.succeed(["systemctl", "restart", EXPORTER])?;
+        let status = |value: &str| -> Result<u16> {
+            Ok(machine
+                .get(PORT, "/metrics", &[("Authorization", value)])?
+                .status)
+        };
+        assert_eq!(status("Bearer open sesame")?, 200);
+        assert_eq!(status("Bearer guess")?, 401);
+        assert_eq!(machine.get(PORT, "/metrics", &[])?.status, 401);
+        assert_eq!(machine.run(["roundsman", "check"])?.code(), Some(0));
+
+        // On disk it is encrypted or for root alone; in the process's environment it is not.
+        let spread = machine.run([
+            "grep",
+            "-rlsF",
+            "open sesame",
+            "/etc",
+            "/run/roundsman",
+            "/var/lib/roundsman",
+            "/var/log",
+        ])?;
+        for file in spread.stdout.lines() {
+            assert_eq!(
+                machine.succeed(["stat", "-c", "%a %U", file])?,
+                "600 root",
+                "{file}"
+            );
+        }
+        let pid = machine.property(EXPORTER, "MainPID")?;
+        let environment = machine.read_file(format!("/proc/{pid}/environ"))?;
+        ensure!(!environment.contains("open sesame"));
+        Ok(())
+    });
+}
+
+#[test]
+fn members_of_the_group_see_everything_and_start_what_the_rule_grants() {
+    installed("access::members_of_the_group", |machine| {
+        machine.succeed(["useradd", "--groups", "roundsman", "alice"])?;
+        machine.succeed(["useradd", "bob"])?;
+        enable_everyday(machine)?;
+        scrape(machine)?;
+        let ask = |user: &str, verb: &str, unit: &str| -> Result<Output> {
+            machine
+                .command(["systemctl", "--no-ask-password", verb, unit])
+                .user(user)
+                .run()
+        };
+        for (verb, unit) in [("start", HOSTMETRICS), ("reload", EXPORTER)] {
+            let granted = ask("alice", verb, unit)?;
+            ensure!(granted.success(), "alice, {verb} {unit}: {granted}");
+        }
+        for (user, verb, unit) in [
+            ("alice", "stop", "roundsman-exporter.socket"),
+            ("alice", "stop", EXPORTER),
+            ("alice", "start", "systemd-tmpfiles-clean.service"),
+            ("bob", "start", HOSTMETRICS),
+            ("roundsman-exporter", "start", HOSTMETRICS),
+        ] {
+            let refused = ask(user, verb, unit)?;
+            ensure!(
+                refused.stderr.contains("authentication required")
+                    || refused.stderr.contains("Access denied"),
+                "{user}, {verb} {unit}: {refused}"
+            );
+        }
+        assert_eq!(
+            machine.property("roundsman-exporter.socket", "ActiveState")?,
+            "active"
+        );
+        for command in [
+            &["roundsman", "status"][..],
+            &["roundsman", "events"],
+            &["roundsman", "samples"],
+        ] {
+            let seen = machine.command(command).user("alice").run()?;
+            ensure!(seen.success(), "alice, {command:?}: {seen}");
+        }
+        let hidden = machine.command(["roundsman", "events"]).user("bob").run()?;
+        ensure!(!hidden.success(), "bob, who is not in the group: {hidden}");
+        Ok(())
+    });
+}
+
+/// What every service of ours has in force, whatever its drop-ins say.
+const STRICT: [(&str, &str); 14] = [
+    ("NoNewPrivileges", "yes"),
+    ("ProtectSystem", "strict"),
+    ("CapabilityBoundingSet", ""),
+    ("AmbientCapabilities", ""),
+    ("PrivateUsers", "yes"),
+    ("RestrictNamespaces", "yes"),
+    ("RestrictSUIDSGID", "yes"),
+    ("MemoryDenyWriteExecute", "yes"),
+    ("LockPersonality", "yes"),
+    ("DevicePolicy", "closed"),
+    ("ProtectControlGroups", "yes"),
+    ("ProtectKernelTunables", "yes"),
+    ("SystemCallErrorNumber", "1"),
+    ("Slice", "roundsman.slice"),
+];
+
+#[test]
+fn the_sandbox_is_in_force() {
+    installed("access::the_sandbox", |machine| {
+        enable_everyday(machine)?;
+        measure(machine)?;
+        scrape(machine)?;
+        let services =
+            machine.sh("cd /usr/lib/systemd/system && ls -1 roundsman-*.service | grep -v @")?;
+        for unit in services.lines() {
+            for (property, value) in STRICT {
+                assert_eq!(
+                    machine.property(unit, property)?,
+                    value,
+                    "{unit}: {property}"
+                );
+            }
+            let user = unit.trim_end_matches(".service");
+            assert_eq!(machine.property(unit, "User")?, user);
+            assert_eq!(machine.property(unit, "Group")?, "roundsman");
+        }
+        assert_process(machine)?;
+        assert_network(machine)
+    });
+}
+
+/// The exporter as the kernel sees it.
+fn assert_process(machine: &Machine) -> Result<()> {
+    let pid = machine.property(EXPORTER, "MainPID")?;
+    let status = machine.read_file(format!("/proc/{pid}/status"))?;
+    for line in [
+        "NoNewPrivs:\t1",
+        "Seccomp:\t2",
+        "CapEff:\t0000000000000000",
+        "CapBnd:\t0000000000000000",
+    ] {
+        ensure!(status.contains(line), "{line} is not in\n{status}");
+    }
+    let owner = machine.succeed(["stat", "-c", "%U:%G", &format!("/proc/{pid}")])?;
+    assert_eq!(owner, "roundsman-exporter:roundsman");
+    for path in ["/etc/x", "/usr/x", "/var/x", "/home/x", "/root/x"] {
+        let written = machine.run(["nsenter", "-t", &pid, "-m", "--", "touch", path])?;
+        ensure!(
+            written.stderr.contains("Read-only file system")
+                || written.stderr.contains("No such file"),
+            "{path}: {written}"
+        );
+    }
+    let inside = machine.run([
+        "nsenter",
+        "-t",
+        &pid,
+        "-m",
+        "--",
+        "touch",
+        "/var/lib/roundsman/x",
+    ])?;
+    ensure!(inside.success(), "{inside}");
+    machine.succeed(["rm", "/var/lib/roundsman/x"]).map(drop)
+}
+
+/// `IPAddressDeny=any` of the service holds for what the service sends by itself.
+fn assert_network(machine: &Machine) -> Result<()> {
+    if let Some(reason) = machine.enforces(Limit::IpAddressDeny)? {
+        skipped::check("access::the_sandbox: IPAddressDeny=", &reason);
+        return Ok(());
+    }
+    let send = "echo $$ >/sys/fs/cgroup/roundsman.slice/roundsman-exporter.service/cgroup.procs
+        echo probe >/dev/udp/127.0.0.1/9";
+    let sent = machine.run(["bash", "-c", send])?;
+    ensure!(
+        !sent.success() && sent.stderr.contains("not permitted"),
+        "{sent}"
+    );
+    Ok(())
+}
+
+#[test]
+fn the_budgets_hold() {
+    let test = "access::the_budgets_hold";
+    installed(test, |machine| {
+        // What a unit of the slice may take at most, measured by a unit that takes more.
+        for (limit, property, script) in [
+            (
+                Limit::MemoryMax,
+                "MemoryMax",
+                "head -c 700M /dev/zero | tail -n 1 >/dev/null",
+            ),
+            (
+                Limit::TasksMax,
+                "TasksMax",
+                "for i in $(seq 300); do sleep 5 & done; wait",
+            ),
+        ] {
+            let value = machine.property("roundsman.slice", property)?;
+            ensure!(
+                value != "infinity" && !value.is_empty(),
+                "{property}={value}"
+            );
+            if let Some(reason) = machine.enforces(limit)? {
+                skipped::check(
+                    &format!("{test}: {property}={value} of roundsman.slice"),
+                    &reason,
+                );
+                continue;
+            }
+            let taken = machine.run([
+                "systemd-run",
+                "--wait",
+                "--pipe",
+                "--quiet",
+                "--slice=roundsman.slice",
+                "-p",
+                "MemorySwapMax=0",
+                "sh",
+                "-c",
+                script,
+            ])?;
+            ensure!(!taken.success(), "{property}={value} did not hold: {taken}");
+        }
+        Ok(())
+    });
+}
