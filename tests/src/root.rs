@@ -120,6 +120,12 @@ impl Root {
         self.write(format!("/etc/roundsman/{name}.toml"), toml);
     }
 
+    /// Gives the tree a clock that shows `millis` since the epoch and stands still, or sets it.
+    #[track_caller]
+    pub fn clock(&self, millis: i64) {
+        self.write("/clock", millis.to_string());
+    }
+
     /// A notify socket inside the tree; see [`AgentCommand::manager`].
     #[track_caller]
     pub fn manager(&self) -> Manager {

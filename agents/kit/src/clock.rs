@@ -1,10 +1,13 @@
 //! Time: wall-clock instants as integer milliseconds, and a clock that tests own.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+
+use crate::Paths;
 
 /// A wall-clock instant: milliseconds since 1970-01-01T00:00:00Z, negative before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -68,7 +71,8 @@ fn span_millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Where an agent takes the time from; only [`TestClock`] is not the machine's.
+/// Where an agent takes the time from; only tests use another than the
+/// machine's.
 pub trait Clock: Send + Sync {
     /// The wall clock.
     fn now(&self) -> Timestamp;
@@ -81,6 +85,33 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         SystemTime::now().into()
+    }
+}
+
+/// The clock of a tree of files: milliseconds since the epoch, written in a file. It stands
+/// still until somebody writes another number.
+#[derive(Debug, Clone)]
+pub struct TreeClock(PathBuf);
+
+impl TreeClock {
+    /// The clock of the tree that `paths` lie in, if it has one: the file `clock` at its top.
+    /// The real root has none, whatever lies there.
+    pub fn of(paths: &Paths) -> Option<Self> {
+        let file = paths.at("/clock");
+        (paths.root() != Path::new("/") && file.exists()).then_some(Self(file))
+    }
+}
+
+impl Clock for TreeClock {
+    /// # Panics
+    /// When the file holds no number: time that is not known is a broken test.
+    fn now(&self) -> Timestamp {
+        let text = std::fs::read_to_string(&self.0).unwrap_or_default();
+        Timestamp(
+            text.trim()
+                .parse()
+                .expect("the clock of a tree is a number of milliseconds"),
+        )
     }
 }
 

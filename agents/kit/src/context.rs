@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::args::Args;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, TreeClock};
 use crate::config::{self, Common, Config, Directories, Loaded, Refused};
 use crate::log::id;
 use crate::metrics::Metrics;
@@ -59,7 +59,10 @@ impl Context {
             signals: Signals::install(agent)?,
             notifier: Notifier::from_env(),
             credentials: Credentials::from_env(),
-            clock: Arc::new(SystemClock),
+            clock: match TreeClock::of(&paths) {
+                Some(clock) => Arc::new(clock),
+                None => Arc::new(SystemClock),
+            },
             args,
             paths,
             common,

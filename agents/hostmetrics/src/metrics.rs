@@ -1,0 +1,78 @@
+//! The figures that hostmetrics leaves as a textfile for the exporter.
+
+use std::collections::BTreeMap;
+
+use prometheus::{Gauge, GaugeVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+use crate::gather::Round;
+use crate::plan::{Conditions, Level};
+
+/// Registers the figures of one run.
+///
+/// # Errors
+/// A family that the registry refuses.
+pub fn fill(
+    registry: &Registry,
+    round: &Round,
+    failures: &BTreeMap<String, u64>,
+    conditions: &Conditions,
+) -> Result<(), prometheus::Error> {
+    let success = IntGaugeVec::new(
+        Opts::new(
+            "roundsman_hostmetrics_collector_success",
+            "1 if the subject could be read in the last run.",
+        ),
+        &["collector"],
+    )?;
+    let failed = IntCounterVec::new(
+        Opts::new(
+            "roundsman_hostmetrics_collector_failures_total",
+            "Runs in which the subject could not be read.",
+        ),
+        &["collector"],
+    )?;
+    for collector in &round.collectors {
+        let ok = !round.failed.contains_key(collector);
+        success.with_label_values(&[collector]).set(i64::from(ok));
+        let count = failures.get(*collector).copied().unwrap_or(0);
+        failed.with_label_values(&[collector]).inc_by(count);
+    }
+    registry.register(Box::new(success))?;
+    registry.register(Box::new(failed))?;
+    let unreadable = IntGauge::new(
+        "roundsman_hostmetrics_sensors_unreadable",
+        "Temperature sensors that gave no figure in the last run.",
+    )?;
+    unreadable.set(i64::try_from(round.sensors_unreadable).unwrap_or(i64::MAX));
+    registry.register(Box::new(unreadable))?;
+    if let Some(busy) = round.cpu_busy {
+        let usage = Gauge::new(
+            "roundsman_hostmetrics_cpu_usage_ratio",
+            "CPU time that was not idle since the previous run, 0 to 1.",
+        )?;
+        usage.set(busy);
+        registry.register(Box::new(usage))?;
+    }
+    registry.register(Box::new(levels(conditions)?))
+}
+
+fn levels(conditions: &Conditions) -> Result<GaugeVec, prometheus::Error> {
+    let level = GaugeVec::new(
+        Opts::new(
+            "roundsman_hostmetrics_condition_level",
+            "A figure beyond its threshold: 1 warning, 2 critical.",
+        ),
+        &["kind", "subject"],
+    )?;
+    for (kind, subjects) in conditions {
+        for (subject, condition) in subjects {
+            let value = match condition.announced {
+                Some(Level::Warning) => 1.0,
+                Some(Level::Critical) => 2.0,
+                None => continue,
+            };
+            level.with_label_values(&[kind, subject]).set(value);
+        }
+    }
+    Ok(level)
+}
