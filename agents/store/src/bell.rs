@@ -70,12 +70,9 @@ impl Doorbell {
     /// sound.
     ///
     /// # Errors
-    /// [`Error::RunFile`] if the bell is missing or may not be read.
+    /// [`Error::RunFile`] if the bell is missing, [`Error::NoPermission`] if it may not be read.
     pub fn open(location: &Location) -> Result<Self> {
-        let failed = |errno: Errno| Error::RunFile {
-            path: location.bell.clone(),
-            source: errno.into(),
-        };
+        let failed = |errno: Errno| Error::run_file(&location.bell, errno.into());
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK);
         let mut doorbell = Self {
             inotify: inotify.map_err(failed)?,

@@ -46,7 +46,7 @@ pub(crate) fn open(db: &Path, role: Role, deadline: &Deadline) -> Result<Connect
         return Err(Error::OldSqlite { found });
     }
     let started = Instant::now();
-    let fail = |source| Error::sqlite(At::new(db, OPEN), started.elapsed(), source);
+    let fail = |source| Error::sqlite(At::new(db, OPEN), started, source);
     let access = match role {
         Role::Reader => OpenFlags::SQLITE_OPEN_READ_ONLY,
         Role::Agent | Role::Migrate => OpenFlags::SQLITE_OPEN_READ_WRITE,

@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use roundsman_kit::Class;
 use rusqlite::{ErrorCode, ffi};
@@ -277,8 +277,8 @@ impl Error {
         matches!(self, Self::Older { .. } | Self::Unprepared { .. })
     }
 
-    /// The error of SQLite at `at`, after waiting for `waited` at most.
-    pub(crate) fn sqlite(at: At, waited: Duration, error: rusqlite::Error) -> Self {
+    /// The error of SQLite at `at`, in what began at `since`.
+    pub(crate) fn sqlite(at: At, since: Instant, error: rusqlite::Error) -> Self {
         let (code, extended) = match error.sqlite_error() {
             Some(known) => (Some(known.code), known.extended_code),
             None => (None, 0),
@@ -295,7 +295,7 @@ impl Error {
                 | ErrorCode::FileLockingProtocolFailed,
             ) => Self::Busy {
                 at,
-                waited,
+                waited: since.elapsed(),
                 source: Some(source),
             },
             Some(ErrorCode::ReadOnly) if extended == ffi::SQLITE_READONLY_DBMOVED => {
@@ -331,6 +331,17 @@ impl Error {
             Errno::ACCESS | Errno::PERM => Self::NoPermission { at, source },
             Errno::NOSPC | Errno::DQUOT => Self::Full { at, source },
             _ => Self::Io { at, source },
+        }
+    }
+
+    /// The error of the kernel at a file of /run/roundsman.
+    pub(crate) fn run_file(path: &Path, source: io::Error) -> Self {
+        if source.kind() == io::ErrorKind::PermissionDenied {
+            return Self::io(At::new(path, OPEN), source);
+        }
+        Self::RunFile {
+            path: path.to_path_buf(),
+            source,
         }
     }
 

@@ -52,10 +52,7 @@ impl Location {
         if file == self.db {
             Error::io(At::new(file, "create"), source)
         } else {
-            Error::RunFile {
-                path: file.to_path_buf(),
-                source,
-            }
+            Error::run_file(file, source)
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::Instant;
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -181,8 +181,8 @@ fn copy(connection: &Connection, path: &Path, schema: u32) -> Result<PathBuf> {
 }
 
 fn failed(path: &Path, operation: &'static str) -> impl Fn(rusqlite::Error) -> Error {
-    let at = At::new(path, operation);
-    move |source| Error::sqlite(at.clone(), Duration::ZERO, source)
+    let (at, started) = (At::new(path, operation), Instant::now());
+    move |source| Error::sqlite(at.clone(), started, source)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::connection::{self, Deadline};
 use crate::error::{At, Error, Result};
 use crate::location::Location;
 use crate::migrate::{self, Migration};
-use crate::ticket::Ticket;
+use crate::ticket::{Ticket, Turn};
 use crate::tx::{EventTx, ReadTx, WriteTx};
 
 /// How long a transaction waits for its turn unless [`Store::wait_at_most`] says otherwise. A
@@ -89,7 +89,10 @@ impl Store {
         }
         let header = migrate::header(&store.connection, &location.db)?;
         match header.judge(&location.db) {
-            Err(error) if role == Role::Migrate && error.awaits_migration() => store.migrate()?,
+            Err(error) if role == Role::Migrate && error.awaits_migration() => {
+                store.migrate()?;
+                migrate::header(&store.connection, &location.db)?.judge(&location.db)?;
+            }
             other => other?,
         }
         store.changed()?;
@@ -139,11 +142,11 @@ impl Store {
     /// # Errors
     /// That of `work`, or of SQLite.
     pub fn read<T>(&mut self, work: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
-        self.deadline.set(Instant::now() + self.patience);
+        let started = self.start_waiting();
         let frame = Frame {
             connection: &self.connection,
             path: &self.location.db,
-            patience: self.patience,
+            started,
         };
         frame.run("BEGIN", |connection, path| {
             work(&ReadTx::new(connection, path))
@@ -181,11 +184,12 @@ impl Store {
     /// # Errors
     /// That of SQLite.
     pub fn changed(&mut self) -> Result<bool> {
+        let started = self.start_waiting();
         let version = self
             .connection
             .prepare_cached("PRAGMA data_version")
             .and_then(|mut statement| statement.query_row([], |row| row.get("data_version")))
-            .map_err(|source| self.failed("look for changes", source))?;
+            .map_err(|source| self.failed("look for changes", started, source))?;
         Ok(std::mem::replace(&mut self.data_version, version) != version)
     }
 
@@ -197,13 +201,25 @@ impl Store {
         &self.location.db
     }
 
-    pub(crate) fn failed(&self, operation: &'static str, source: rusqlite::Error) -> Error {
-        Error::sqlite(At::new(self.path(), operation), self.patience, source)
+    /// From now on our patience counts anew.
+    pub(crate) fn start_waiting(&self) -> Instant {
+        let now = Instant::now();
+        self.deadline.set(now + self.patience);
+        now
+    }
+
+    pub(crate) fn failed(
+        &self,
+        operation: &'static str,
+        started: Instant,
+        source: rusqlite::Error,
+    ) -> Error {
+        Error::sqlite(At::new(self.path(), operation), started, source)
     }
 
     fn migrate(&mut self) -> Result<()> {
         let writer = self.writer.as_mut().expect("who migrates is a writer");
-        let _turn = writer.turn(self.deadline.get(), PATIENCE)?;
+        let _turn = writer.turn(&self.deadline, Instant::now())?;
         let done = migrate::run(&mut self.connection, &self.location.db, migrate::STEPS)?;
         // Another migration may have been faster.
         self.migration = (!done.steps.is_empty()).then_some(done);
@@ -217,17 +233,16 @@ impl Store {
         work: impl FnOnce(&Connection, &Path) -> Result<(T, bool)>,
     ) -> Result<T> {
         self.synchronise(synchronous)?;
-        let end = Instant::now() + self.patience;
-        self.deadline.set(end);
+        let started = self.start_waiting();
         let frame = Frame {
             connection: &self.connection,
             path: &self.location.db,
-            patience: self.patience,
+            started,
         };
         let writer = self.writer.as_mut().ok_or_else(|| Error::ReaderWrote {
             path: self.location.db.clone(),
         })?;
-        let turn = writer.turn(end, self.patience)?;
+        let turn = writer.turn(&self.deadline, started)?;
         let (value, rings) = frame.run("BEGIN IMMEDIATE", work)?;
         drop(turn);
         if rings {
@@ -245,9 +260,10 @@ impl Store {
             Synchronous::Normal => "PRAGMA synchronous = NORMAL",
             Synchronous::Full => "PRAGMA synchronous = FULL",
         };
+        let started = self.start_waiting();
         self.connection
             .execute_batch(pragma)
-            .map_err(|source| self.failed("set synchronous", source))?;
+            .map_err(|source| self.failed("set synchronous", started, source))?;
         self.synchronous = wanted;
         Ok(())
     }
@@ -257,7 +273,7 @@ impl Store {
 struct Frame<'s> {
     connection: &'s Connection,
     path: &'s Path,
-    patience: Duration,
+    started: Instant,
 }
 
 impl Frame<'_> {
@@ -279,7 +295,7 @@ impl Frame<'_> {
         statement
             .and_then(|mut statement| statement.execute([]))
             .map(drop)
-            .map_err(|source| Error::sqlite(At::new(self.path, sql), self.patience, source))
+            .map_err(|source| Error::sqlite(At::new(self.path, sql), self.started, source))
     }
 }
 
@@ -297,10 +313,8 @@ impl Drop for Rollback<'_> {
 
 impl Writer {
     fn open(location: &Location) -> Result<Self> {
-        let ticket = Ticket::open(&location.ticket).map_err(|source| Error::RunFile {
-            path: location.ticket.clone(),
-            source,
-        })?;
+        let ticket = Ticket::open(&location.ticket);
+        let ticket = ticket.map_err(|source| Error::run_file(&location.ticket, source))?;
         Ok(Self {
             ticket,
             bell: Bell::of(location),
@@ -308,16 +322,16 @@ impl Writer {
         })
     }
 
-    fn turn(&mut self, end: Instant, patience: Duration) -> Result<crate::ticket::Turn<'_>> {
+    fn turn(&mut self, deadline: &Deadline, started: Instant) -> Result<Turn<'_>> {
         let path = self.ticket.path().to_path_buf();
-        match self.ticket.take(end) {
+        match self.ticket.take(deadline.get()) {
             Ok(Some(turn)) => Ok(turn),
             Ok(None) => Err(Error::Busy {
                 at: At::new(&path, "take the write ticket"),
-                waited: patience,
+                waited: started.elapsed(),
                 source: None,
             }),
-            Err(source) => Err(Error::RunFile { path, source }),
+            Err(source) => Err(Error::run_file(&path, source)),
         }
     }
 
@@ -343,59 +357,4 @@ impl fmt::Debug for Store {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use roundsman_kit::Paths;
-    use std::cell::Cell;
-
-    fn pragma(connection: &Connection, name: &str) -> i64 {
-        connection
-            .pragma_query_value(None, name, |row| row.get(0))
-            .unwrap()
-    }
-
-    #[test]
-    fn only_publish_waits_for_the_disk_in_whatever_order_they_come() {
-        let root = tempfile::tempdir().unwrap();
-        let location = Location::new(&Paths::under(root.path()), "/r.db");
-        let mut store = Store::open(&location, Role::Migrate).unwrap();
-        let (normal, full) = (1, 2);
-        for wanted in [normal, full, full, normal, full] {
-            let found = Cell::new(0);
-            let look = |connection: &Connection, _: &Path| {
-                found.set(pragma(connection, "synchronous"));
-                Ok(((), false))
-            };
-            match wanted == full {
-                true => store.in_turn(Synchronous::Full, look).unwrap(),
-                false => store.in_turn(Synchronous::Normal, look).unwrap(),
-            }
-            assert_eq!(found.get(), wanted);
-        }
-    }
-
-    #[test]
-    fn every_connection_has_the_settings_that_keep_the_file_sound() {
-        let root = tempfile::tempdir().unwrap();
-        let location = Location::new(&Paths::under(root.path()), "/r.db");
-        for role in [Role::Migrate, Role::Agent, Role::Reader] {
-            let store = Store::open(&location, role).unwrap();
-            let reader = i64::from(role == Role::Reader);
-            for (name, value) in [
-                ("foreign_keys", 1),
-                ("trusted_schema", 0),
-                ("mmap_size", 0),
-                ("temp_store", 2),
-                ("cache_size", -2000),
-                ("auto_vacuum", 2),
-                // A busy_timeout would mean that our handler was replaced.
-                ("busy_timeout", 0),
-                ("wal_autocheckpoint", 1000 * (1 - reader)),
-            ] {
-                assert_eq!(pragma(&store.connection, name), value, "{role:?} {name}");
-            }
-            let defensive = rusqlite::config::DbConfig::SQLITE_DBCONFIG_DEFENSIVE;
-            assert!(store.connection.db_config(defensive).unwrap());
-        }
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::ops::Deref;
 use std::path::Path;
-use std::time::Duration;
+use std::time::Instant;
 
 use roundsman_kit::clock::Timestamp;
 use rusqlite::types::FromSql;
@@ -46,8 +46,8 @@ impl<'s> ReadTx<'s> {
     }
 
     fn failed(&self, doing: Doing) -> impl Fn(rusqlite::Error) -> Error + '_ {
-        // Inside a transaction there is nothing left to wait for.
-        move |source| Error::sqlite(self.at(doing), Duration::ZERO, source)
+        let started = Instant::now();
+        move |source| Error::sqlite(self.at(doing), started, source)
     }
 
     /// All rows of a query.

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::time::Duration;
+use std::time::Instant;
 
 use rusqlite::Connection;
 
@@ -45,6 +45,7 @@ impl Store {
                 });
             }
         }
+        self.start_waiting();
         vacuum_into(self.connection(), self.path(), to)
     }
 
@@ -53,6 +54,7 @@ impl Store {
     /// # Errors
     /// That of SQLite, where the file is too damaged to be read at all.
     pub fn check(&mut self) -> Result<Vec<String>> {
+        let started = self.start_waiting();
         let read = || -> rusqlite::Result<Vec<String>> {
             let mut findings = Vec::new();
             self.connection()
@@ -71,7 +73,7 @@ impl Store {
                 })?;
             Ok(findings)
         };
-        read().map_err(|source| self.failed("check", source))
+        read().map_err(|source| self.failed("check", started, source))
     }
 
     /// Sizes of the file.
@@ -79,11 +81,12 @@ impl Store {
     /// # Errors
     /// That of SQLite or of the file system.
     pub fn figures(&mut self) -> Result<Figures> {
+        let started = self.start_waiting();
         let number = |pragma: &str| {
             self.connection()
                 .pragma_query_value(None, pragma, |row| row.get::<_, i64>(0))
                 .map(i64::unsigned_abs)
-                .map_err(|source| self.failed("read figures", source))
+                .map_err(|source| self.failed("read figures", started, source))
         };
         let size = |path: &Path| match fs::metadata(path) {
             Ok(metadata) => Ok(metadata.len()),
@@ -140,12 +143,13 @@ fn vacuum(connection: &Connection, db: &Path, to: &Path) -> Result<()> {
         Error::io(At::new(to, "back up"), error)
     })?;
     // Online, and not restarted by other writers as a stepwise backup is.
+    let started = Instant::now();
     let copied = connection.execute("VACUUM INTO ?1", [name]);
     copied.map(drop).map_err(|source| {
         let full = rustix::fs::statvfs(to).is_ok_and(|fs| fs.f_bavail == 0);
         // What fails on the way out concerns the copy, not the store.
         let path = if full { to } else { db };
-        Error::sqlite(At::new(path, "back up"), Duration::ZERO, source)
+        Error::sqlite(At::new(path, "back up"), started, source)
     })
 }
 

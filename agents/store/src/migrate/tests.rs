@@ -1,7 +1,7 @@
 use super::*;
 use crate::connection::{self, Deadline};
 use crate::store::Role;
-use std::time::Instant;
+use std::time::Duration;
 
 const ONE: Step = Step {
     name: "0001_one",
