@@ -41,11 +41,6 @@ fn assert_told(machine: &Machine, unit: &str) -> Result<()> {
     );
     let status = machine.run(["roundsman", "status"])?;
     ensure!(status.stdout.contains(unit), "roundsman status: {status}");
-    assert_eq!(
-        status.code(),
-        Some(3),
-        "status of a host with a failed unit: {status}"
-    );
     Ok(())
 }
 
