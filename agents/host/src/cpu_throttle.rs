@@ -81,13 +81,15 @@ impl Throttles {
                 continue;
             };
             let throttle = cpu.join("thermal_throttle");
-            let counter = |name: &str| File::attribute(&self.root, throttle.join(name));
-            cores
-                .entry((package, core))
-                .or_insert_with(|| counter("core_throttle_count"));
-            packages
-                .entry((package, 0))
-                .or_insert_with(|| counter("package_throttle_count"));
+            for (counters, key, file) in [
+                (&mut cores, (package, core), "core_throttle_count"),
+                (&mut packages, (package, 0), "package_throttle_count"),
+            ] {
+                let path = throttle.join(file);
+                if !counters.contains_key(&key) && path.is_file() {
+                    counters.insert(key, File::attribute(&self.root, path));
+                }
+            }
         }
         let labelled = |map: BTreeMap<(u64, u64), File>| {
             map.into_iter()

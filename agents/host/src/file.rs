@@ -8,6 +8,8 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use crate::error::Error;
 use crate::root::{Lease, Root};
 use crate::text::Text;
@@ -114,13 +116,26 @@ impl File {
             }
         }
         let file = fs::File::open(&self.path)?;
-        let n = contents(&file, self.manner, room)?;
+        let done = contents(&file, self.manner, room);
+        // Kept even when it cannot be read now: the speed of a link that is down, for one.
         self.open = match self.manner {
             Manner::Listing => Some((file, None)),
             Manner::Attribute => self.root.lease().map(|lease| (file, Some(lease))),
             Manner::Replaced => None,
         };
-        Ok(n)
+        done
+    }
+
+    /// Whether the kernel promises that an open file holds what it held when it was read last.
+    /// Only lists of mounts make this promise, and only for which mounts there are.
+    pub(crate) fn is_unchanged(&self) -> bool {
+        let Some((file, _)) = &self.open else {
+            return false;
+        };
+        let mut polled = [PollFd::new(file, PollFlags::PRI)];
+        let at_once = Timespec::default();
+        let changed = PollFlags::PRI | PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
+        poll(&mut polled, Some(&at_once)).is_ok() && !polled[0].revents().intersects(changed)
     }
 }
 

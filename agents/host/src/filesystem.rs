@@ -180,7 +180,7 @@ impl Reader {
             self.init_text.clear();
             self.init_text.extend_from_slice(text.bytes());
         }
-        if self.mounts.view == View::Host {
+        if self.mounts.view == View::Host && !self.own.is_unchanged() {
             let own = self.own.read(buffer);
             let own = own.map(|text| text.bytes()).unwrap_or_default();
             if own != self.own_text {
