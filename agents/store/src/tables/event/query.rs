@@ -20,6 +20,12 @@ pub struct Filter {
     pub agent: Option<String>,
 }
 
+// Results come in the order of ids, and with them alone SQLite would read back to the first event
+// there is. The index knows below which id none can be that late.
+const SINCE: &str = "\
+    at >= :since
+    AND id >= (SELECT min(id) FROM event INDEXED BY event_at WHERE at >= :since)";
+
 /// Conditions of a WHERE clause, with the values of their parameters.
 #[derive(Default)]
 struct Conditions {
@@ -45,7 +51,7 @@ impl Filter {
     fn conditions(&self) -> Conditions {
         let mut all = Conditions::default();
         if let Some(since) = self.since {
-            all.require("at >= :since", ":since", since.as_millis());
+            all.require(SINCE, ":since", since.as_millis());
         }
         if !self.kinds.is_empty() {
             let globs = serde_json::Value::from(self.kinds.clone()).to_string();
