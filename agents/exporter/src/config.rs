@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use roundsman_host::{Filters, REGISTRY};
 use roundsman_kit::config::{Config, Invalid};
 use roundsman_kit::quantity::{Size, Span};
 use roundsman_kit::secret::CredentialRef;
@@ -30,11 +31,11 @@ pub struct Settings {
     /// The deadline of a scrape that names none; 1s to 5m.
     pub deadline: Span,
     /// The figures of this host.
-    pub host: Host,
+    pub collectors: Collectors,
     /// The units of systemd.
     pub units: Units,
     /// What the agents left in the store: their last cycles, and how many events there were.
-    pub store: Store,
+    pub cycles: Cycles,
     /// The registries of the daemons.
     pub registries: Registries,
     /// `.prom` files.
@@ -51,14 +52,24 @@ pub struct TlsKeys {
     pub key: CredentialRef,
 }
 
-/// `[host]`
+/// `[collectors]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Host {
-    /// Collectors that are left out, by the names in `node_scrape_collector_success`.
-    pub disabled: Vec<String>,
+pub struct Collectors {
+    /// Collectors that are read although they are off by default.
+    pub enable: Vec<String>,
+    /// Collectors that are not read.
+    pub disable: Vec<String>,
     /// How long a scrape waits for file systems that may hang, in all; 10ms to 1m.
     pub mount_deadline: Span,
+    /// Mount points that are left out with all below them; `*` stands for any characters.
+    pub exclude_mounts: Vec<String>,
+    /// Types of file systems that are left out.
+    pub exclude_fs_types: Vec<String>,
+    /// Block devices that are left out, in addition to partitions, RAM disks and loop devices.
+    pub exclude_disks: Vec<String>,
+    /// Network interfaces that are left out.
+    pub exclude_interfaces: Vec<String>,
 }
 
 /// `[units]`
@@ -77,10 +88,10 @@ pub struct Units {
     pub resync: Span,
 }
 
-/// `[store]`
+/// `[cycles]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Store {
+pub struct Cycles {
     /// Whether the store is read.
     pub enabled: bool,
     /// How long a scrape waits for it before it shows the previous figures; 10ms to 1m.
@@ -119,20 +130,26 @@ impl Default for Settings {
             token: None,
             tls: None,
             deadline: Span::secs(10),
-            host: Host::default(),
+            collectors: Collectors::default(),
             units: Units::default(),
-            store: Store::default(),
+            cycles: Cycles::default(),
             registries: Registries::default(),
             textfiles: Textfiles::default(),
         }
     }
 }
 
-impl Default for Host {
+impl Default for Collectors {
     fn default() -> Self {
+        let filters = Filters::default();
         Self {
-            disabled: Vec::new(),
+            enable: Vec::new(),
+            disable: Vec::new(),
             mount_deadline: Span::secs(1),
+            exclude_mounts: filters.mount_points_exclude,
+            exclude_fs_types: filters.fs_types_exclude,
+            exclude_disks: filters.disks_exclude,
+            exclude_interfaces: filters.interfaces_exclude,
         }
     }
 }
@@ -149,7 +166,7 @@ impl Default for Units {
     }
 }
 
-impl Default for Store {
+impl Default for Cycles {
     fn default() -> Self {
         Self {
             enabled: true,
@@ -216,6 +233,32 @@ impl fmt::Display for Address {
     }
 }
 
+impl Collectors {
+    /// What is left out.
+    pub fn filters(&self) -> Filters {
+        Filters {
+            mount_points_exclude: self.exclude_mounts.clone(),
+            fs_types_exclude: self.exclude_fs_types.clone(),
+            disks_exclude: self.exclude_disks.clone(),
+            interfaces_exclude: self.exclude_interfaces.clone(),
+        }
+    }
+
+    fn unknown(&self) -> impl Iterator<Item = Invalid> {
+        let lists = [("collectors.enable", &self.enable), ("collectors.disable", &self.disable)];
+        let each = lists
+            .into_iter()
+            .flat_map(|(key, list)| list.iter().map(move |name| (key, name)));
+        let is_known = |name: &str| REGISTRY.iter().any(|entry| entry.name == name);
+        let unknown = each.filter(move |(_, name)| !is_known(name));
+        unknown.map(|(key, name)| {
+            let names: Vec<&str> = REGISTRY.iter().map(|entry| entry.name).collect();
+            let reason = format!("there is no collector \"{name}\"");
+            Invalid::new(key, reason, format!("choose from {}", names.join(", ")))
+        })
+    }
+}
+
 impl Units {
     /// The compiled expressions.
     ///
@@ -257,13 +300,7 @@ impl Settings {
             let remedy = "write the whole path, from /";
             findings.push(Invalid::new("textfiles.directories", reason, remedy));
         }
-        for name in &self.host.disabled {
-            if !roundsman_host::COLLECTORS.contains(&name.as_str()) {
-                let reason = format!("there is no collector \"{name}\"");
-                let remedy = format!("choose from {}", roundsman_host::COLLECTORS.join(", "));
-                findings.push(Invalid::new("host.disabled", reason, remedy));
-            }
-        }
+        findings.extend(self.collectors.unknown());
         findings
     }
 
@@ -273,9 +310,9 @@ impl Settings {
         let (ms, secs) = (Duration::from_millis, Duration::from_secs);
         let spans = [
             ("deadline", self.deadline, secs(1), secs(5 * MINUTE)),
-            ("host.mount_deadline", self.host.mount_deadline, ms(10), secs(MINUTE)),
+            ("collectors.mount_deadline", self.collectors.mount_deadline, ms(10), secs(MINUTE)),
             ("units.resync", self.units.resync, secs(10), secs(DAY)),
-            ("store.deadline", self.store.deadline, ms(10), secs(MINUTE)),
+            ("cycles.deadline", self.cycles.deadline, ms(10), secs(MINUTE)),
             ("registries.deadline", self.registries.deadline, ms(10), secs(MINUTE)),
             ("textfiles.max_age", self.textfiles.max_age, secs(MINUTE), secs(3653 * DAY)),
         ];

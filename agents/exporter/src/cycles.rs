@@ -6,6 +6,8 @@
 //! open connection also keeps the write-ahead log alive between the runs of oneshots, which makes
 //! each of them cheaper.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use std::{io, thread};
@@ -74,6 +76,7 @@ pub struct Cycles {
     answers: Receiver<Answer>,
     /// Whether an answer is still to come.
     pending: bool,
+    tried: Arc<AtomicBool>,
     rows: Rows,
     standing: Standing,
 }
@@ -100,6 +103,8 @@ impl Cycles {
     pub fn spawn(location: Location, first: Knock) -> io::Result<Self> {
         let (asks, inbox) = channel();
         let (outbox, answers) = channel();
+        let tried = Arc::new(AtomicBool::new(false));
+        let answered = Arc::clone(&tried);
         thread::Builder::new().name("store".into()).spawn(move || {
             let mut reader = Reader::new(location);
             for ask in inbox {
@@ -108,7 +113,9 @@ impl Cycles {
                         let answer = reader.answer(known);
                         // The asker ends only with the process.
                         let _ = outbox.send(answer);
-                        first.knock();
+                        if !answered.swap(true, Ordering::Release) {
+                            first.knock();
+                        }
                     }
                     Ask::Record(own) => reader.record(&own),
                 }
@@ -118,6 +125,7 @@ impl Cycles {
             asks,
             answers,
             pending: false,
+            tried,
             rows: Rows::default(),
             standing: Standing {
                 as_of: None,
@@ -126,6 +134,11 @@ impl Cycles {
         };
         cycles.ask();
         Ok(cycles)
+    }
+
+    /// Whether the thread has answered for the first time.
+    pub fn tried(&self) -> bool {
+        self.tried.load(Ordering::Acquire)
     }
 
     /// A handle that records cycles of this unit.

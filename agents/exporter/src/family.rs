@@ -77,6 +77,21 @@ impl Family {
         })
     }
 
+    /// Writes its samples as lines, for a page whose family is written already.
+    pub fn lines(&self, out: &mut Vec<u8>) {
+        for sample in self.samples() {
+            out.extend_from_slice(sample.name.as_bytes());
+            if !sample.labels.is_empty() {
+                out.push(b'{');
+                out.extend_from_slice(sample.labels.as_bytes());
+                out.push(b'}');
+            }
+            out.push(b' ');
+            out.extend_from_slice(sample.value.as_bytes());
+            out.push(b'\n');
+        }
+    }
+
     /// Writes its samples to a family of the page.
     pub fn write(&self, page: &mut Writer<'_>) {
         self.samples().for_each(|sample| page.foreign(&[], &sample));
@@ -127,6 +142,9 @@ mod tests {
             family.write(&mut page.family(family.kind, &family.name, &family.help));
         }
         assert_eq!(page.finish(), PAGE.as_bytes());
+        let mut lines = Vec::new();
+        families[0].lines(&mut lines);
+        assert_eq!(lines, b"x_total{path=\"/a,b\",n=\"1\"} 2\nx_total 3.50\n");
     }
 
     #[test]
