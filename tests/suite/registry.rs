@@ -118,6 +118,30 @@ fn every_message_id_is_explained_and_no_other() {
 }
 
 #[test]
+fn an_explanation_names_fields_that_the_entry_has() {
+    let catalog = text("units/catalog/roundsman.catalog");
+    let sources = sources("agents");
+    for (name, id) in id::ALL {
+        let (_, entry) = catalog.split_once(&format!("-- {id}\n")).unwrap();
+        let entry = entry.split("\n-- ").next().unwrap_or(entry);
+        // What stands behind the id in a call of the log macros, up to its end.
+        let constant = format!("id::{name}");
+        let sent: String = sources
+            .iter()
+            .flat_map(|(_, text)| text.split(&constant).skip(1))
+            .filter_map(|call| call.split(");").next())
+            .collect();
+        for field in entry
+            .split('@')
+            .filter(|word| word.starts_with("ROUNDSMAN_"))
+        {
+            let is_sent = field == "ROUNDSMAN_AGENT" || sent.contains(&format!("\"{field}\""));
+            assert!(is_sent, "{name}: @{field}@");
+        }
+    }
+}
+
+#[test]
 fn every_message_id_is_used() {
     let sources = sources("agents");
     for (name, _) in id::ALL {
