@@ -3,10 +3,9 @@
 //! The stream, the service and the driver of one connection share a [`Conn`]; all three run in
 //! one task, so that its cells need no lock.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -70,7 +69,6 @@ pub(crate) struct Conn {
     handed: Cell<bool>,
     /// Bytes of the present body that are held.
     held: Cell<usize>,
-    flushed: RefCell<Option<Waker>>,
 }
 
 impl Conn {
@@ -84,7 +82,6 @@ impl Conn {
             started: Cell::new(false),
             handed: Cell::new(false),
             held: Cell::new(0),
-            flushed: RefCell::new(None),
             limits,
         }
     }
@@ -111,7 +108,7 @@ impl Conn {
 
     /// The head is complete; the service watches the deadlines until it has an answer.
     pub(crate) fn head_ends(&self, now: Instant) {
-        if self.phase.get() == Phase::Idle {
+        if self.phase.get() != Phase::Head {
             // The head came with the request before it, in one read.
             self.began.set(now);
         }
@@ -146,20 +143,6 @@ impl Conn {
         if self.phase.get() == Phase::Write && self.handed.get() {
             self.started.set(false);
             self.enter(Phase::Idle, now, Some(now + self.limits.idle));
-            if let Some(waker) = self.flushed.take() {
-                waker.wake();
-            }
-        }
-    }
-
-    /// Ready once the answer before has left, so that a client that pipelines and does not read
-    /// holds one answer, not all of them.
-    pub(crate) fn poll_flushed(&self, cx: &Context<'_>) -> Poll<()> {
-        if self.phase.get() == Phase::Write {
-            self.flushed.replace(Some(cx.waker().clone()));
-            Poll::Pending
-        } else {
-            Poll::Ready(())
         }
     }
 

@@ -44,7 +44,6 @@ pub(crate) async fn exchange<H: Handler>(
     peer: Peer,
     request: hyper::Request<Incoming>,
 ) -> Result<hyper::Response<Handed>, Infallible> {
-    poll_fn(|cx| conn.poll_flushed(cx)).await;
     conn.head_ends(Instant::now());
     let (parts, body) = request.into_parts();
     let bodiless = body.is_end_stream();

@@ -59,12 +59,6 @@ impl Process {
         figure.unwrap().parse().unwrap()
     }
 
-    /// Open descriptors.
-    pub fn descriptors(&self) -> usize {
-        let path = format!("/proc/{}/fd", self.child.id());
-        std::fs::read_dir(path).unwrap().count()
-    }
-
     /// Ends the server in good order; fails if it has died before.
     pub fn stop(mut self) {
         drop(self.input.take());

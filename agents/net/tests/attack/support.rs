@@ -188,8 +188,10 @@ impl Client {
 
     /// A client at another address of this machine.
     pub fn connect_from(ip: [u8; 4], address: SocketAddr) -> Self {
-        use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
-        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
+        let kind = (AddressFamily::INET, SocketType::STREAM);
+        // Not for the server that another test starts meanwhile.
+        let socket = socket_with(kind.0, kind.1, SocketFlags::CLOEXEC, None).unwrap();
         bind(&socket, &SocketAddr::from((ip, 0))).unwrap();
         connect(&socket, &address).unwrap();
         let socket = TcpStream::from(socket);

@@ -4,11 +4,11 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use roundsman_net::{Refusal, Tls, TlsError};
+use roundsman_net::{Limits, Refusal, Tls, TlsError};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto};
 
-use crate::support::{BIG, Pages, SHORT, Served, get, hasty, limits, serve_with};
+use crate::support::{BIG, PATIENCE, Pages, SHORT, Served, get, hasty, limits, serve_with};
 
 /// A self-signed certificate for `localhost`, with its key.
 struct Identity {
@@ -138,10 +138,16 @@ fn what_is_no_certificate_is_told_apart() {
 #[test]
 fn a_large_page_comes_whole_and_who_does_not_read_it_is_reset() {
     let ours = identity();
-    let served = serve_with(limits(), Some(ours.tls()), Pages::default());
-    let deaf = ours.asks(&served, "/big").unwrap();
+    let in_time = Limits {
+        write: PATIENCE,
+        ..limits()
+    };
+    let served = serve_with(in_time, Some(ours.tls()), Pages::default());
     let page = ours.ask(&served, "/big").unwrap();
     assert!(page.len() > BIG && page.ends_with('x'));
+
+    let served = serve_with(limits(), Some(ours.tls()), Pages::default());
+    let deaf = ours.asks(&served, "/big").unwrap();
     served.stats_when(|stats| stats.refused(Refusal::WriteLate) == 1);
     drop(deaf);
     ours.is_served(&served);
