@@ -57,6 +57,15 @@ impl Agent {
         }
     }
 
+    /// Whether it is an instance that only another unit mentions: it neither runs, nor has it
+    /// failed, nor does it start at boot. Every failure hook of a watched unit is one.
+    pub fn is_idle_instance(&self) -> bool {
+        let idle = |unit: &Unit| {
+            matches!(&*unit.active, "" | "inactive") && matches!(&*unit.enabled, "" | "static")
+        };
+        self.name_and_instance().1.is_some() && self.units.iter().all(idle)
+    }
+
     /// Whether it has a unit file, and is not only mentioned by another unit.
     pub fn is_installed(&self) -> bool {
         self.units.iter().any(|unit| unit.load != "not-found")
@@ -161,6 +170,7 @@ mod tests {
         );
         assert!(agents[0].is_template() && !agents[1].is_template());
         assert_eq!(agents[1].service(), "roundsman-beacon@a.b.service");
+        assert!(!agents[1].is_idle_instance());
         assert!(agents[1].loaded("service").is_some());
         assert!(agents[2].loaded("timer").is_none());
     }

@@ -20,16 +20,16 @@ const STORES: [&str; 4] = [
 ];
 const ENCRYPTED: &str = ".encrypted";
 
-/// Whether what a credential is loaded from is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// Whether what a credential is loaded from is there; of several sources the first counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Presence {
     /// It is.
     There,
-    /// It is not.
-    Missing,
     /// This user may not look.
     Hidden,
+    /// It is not.
+    Missing,
 }
 
 /// The credentials that `service` is given: as systemd has them, else as its files say.
@@ -80,11 +80,8 @@ fn behind(paths: &Paths, from: &str, endings: &[&str]) -> Presence {
             .iter()
             .map(move |store| paths.at(format!("{store}{ending}")).join(from))
     });
-    let found: Vec<Presence> = places.map(|place| look(&place)).collect();
-    let best = [Presence::There, Presence::Hidden];
-    best.into_iter()
-        .find(|wanted| found.contains(wanted))
-        .unwrap_or(Presence::Missing)
+    let found = places.map(|place| look(&place));
+    found.min().unwrap_or(Presence::Missing)
 }
 
 fn look(path: &Path) -> Presence {

@@ -4,13 +4,18 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use roundsman_kit::config::{self, Common, Directories, NoKeys};
-use roundsman_kit::{Class, Paths, ResultExt};
+use roundsman_kit::{Class, Fault, Paths, ResultExt};
 use roundsman_store::{Location, Role, Store};
+use rustix::fs::{Access, access};
 
 use crate::systemd::Manager;
 
 /// The name under which the command reads configuration: `common.toml`, `ctl.toml`.
 const NAME: &str = "ctl";
+
+/// What an outsider is told.
+pub const OUTSIDER: &str = "only root and members of the group roundsman may look at the store \
+    and its run files (sudo usermod -aG roundsman \"$USER\", then log in again)";
 
 /// One host: this machine, or a tree in its place.
 #[derive(Debug)]
@@ -70,11 +75,35 @@ impl Host {
             })
     }
 
+    /// Whether whoever runs this may look at nothing of ours: neither root nor in our group.
+    pub fn is_outsider(&self) -> bool {
+        let denied = access(self.paths.run(), Access::READ_OK | Access::EXEC_OK);
+        denied == Err(rustix::io::Errno::ACCESS)
+    }
+
+    /// Refuses what only root can do.
+    ///
+    /// # Errors
+    /// A fault that says so.
+    pub fn require_root(&self, what: &str) -> anyhow::Result<()> {
+        if !self.is_live() || rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        Err(Fault::new(
+            Class::Config,
+            format!("{what} needs root: run this by sudo"),
+        )
+        .into())
+    }
+
     /// Where the store lies.
     ///
     /// # Errors
-    /// That of [`Self::common`].
+    /// That of [`Self::common`], or that of an outsider.
     pub fn location(&self) -> anyhow::Result<Location> {
+        if self.is_outsider() {
+            return Err(Fault::new(Class::Config, OUTSIDER).into());
+        }
         Ok(Location::new(&self.paths, self.common()?.store))
     }
 

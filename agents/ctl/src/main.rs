@@ -49,7 +49,9 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(failure) if reader_is_gone(&failure) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("roundsman: {}", terminal::escape(&format!("{failure:#}")));
+            for line in format!("roundsman: {failure:#}").lines() {
+                eprintln!("{}", terminal::escape(line));
+            }
             error::class_of(&failure, &[roundsman_store::class_of])
                 .exit_code()
                 .into()

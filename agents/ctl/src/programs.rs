@@ -9,6 +9,7 @@ use std::process::Command;
 
 use roundsman_kit::config::Finding;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::agents::PREFIX;
 use crate::host::Host;
@@ -20,6 +21,8 @@ pub enum Answer {
     Sound {
         /// Their names.
         credentials: Vec<String>,
+        /// Every value, defaults included.
+        values: Value,
     },
     /// It was refused.
     Refused(Vec<Finding>),
@@ -59,8 +62,13 @@ pub fn all() -> BTreeMap<String, PathBuf> {
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Dump {
-    Refused { findings: Vec<Row> },
-    Sound { credentials: Vec<String> },
+    Refused {
+        findings: Vec<Row>,
+    },
+    Sound {
+        credentials: Vec<String>,
+        values: Value,
+    },
 }
 
 #[derive(Debug, Deserialize)]
@@ -88,7 +96,13 @@ pub fn ask(host: &Host, program: &Path, instance: Option<&str>, asker: &Asker) -
         Err(error) => return Answer::Odd(error.to_string()),
     };
     match serde_json::from_slice(&ended.stdout) {
-        Ok(Dump::Sound { credentials }) => Answer::Sound { credentials },
+        Ok(Dump::Sound {
+            credentials,
+            values,
+        }) => Answer::Sound {
+            credentials,
+            values,
+        },
         Ok(Dump::Refused { findings }) => {
             Answer::Refused(findings.into_iter().map(Row::into_finding).collect())
         }

@@ -5,6 +5,7 @@
 
 mod agents;
 mod files;
+mod mounts;
 mod ports;
 mod store;
 mod units;
@@ -17,7 +18,7 @@ use roundsman_kit::Class;
 use roundsman_kit::config::Finding;
 use serde::Serialize;
 
-use crate::host::Host;
+use crate::host::{Host, OUTSIDER};
 use crate::systemd::Manager;
 use crate::terminal::{BAD, GOOD, ODD, Out, escape};
 
@@ -29,8 +30,9 @@ Examples:
 
 Checked are: the configuration of every agent, as its own program judges it (as root: with the
 eyes of the agent's user); its units as systemd has loaded them, drop-ins included; the
-credentials that its configuration names; the ports of its sockets; the store; the files and
-directories that tmpfiles.d makes; users and group. It exits with 78 if there is a finding.";
+credentials that its configuration names; the ports of its sockets; the mounts that an agent
+shows and may not enter; the store; the files and directories that tmpfiles.d makes; users and
+group. It exits with 78 if there is a finding.";
 
 /// The options of `roundsman check`.
 #[derive(Debug, Args)]
@@ -62,6 +64,8 @@ pub enum Part {
     File,
     /// A user or group.
     Account,
+    /// A mount of this host.
+    Mount,
 }
 
 /// Everything that was found.
@@ -72,7 +76,7 @@ pub struct Report {
     sound: Vec<Sound>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Serialize)]
 struct Found {
     part: Part,
     #[serde(flatten)]
@@ -112,7 +116,11 @@ impl Report {
 
     /// A finding that somebody else made.
     pub fn add(&mut self, part: Part, finding: Finding) {
-        self.findings.push(Found { part, finding });
+        let found = Found { part, finding };
+        // Every agent reads common.toml, and so finds the same there.
+        if !self.findings.contains(&found) {
+            self.findings.push(found);
+        }
     }
 
     /// Something could not be looked at.
@@ -163,11 +171,17 @@ impl Options {
             agents: crate::agents::discover(host, manager.as_ref())?,
             manager,
         };
-        agents::check(&around, &mut report);
         units::check(&around, &mut report);
         ports::check(&around, &mut report);
-        files::check(&around, &mut report);
-        store::check(&around, &mut report);
+        if host.is_outsider() {
+            let about = "configuration, credentials, store, files";
+            report.unchecked(Part::Account, about, OUTSIDER);
+        } else {
+            let configured = agents::check(&around, &mut report);
+            mounts::check(&around, &configured, &mut report);
+            files::check(&around, &mut report);
+            store::check(&around, &mut report);
+        }
         if self.json {
             out.json_line(&report)?;
         } else {
@@ -229,6 +243,7 @@ impl Part {
             Self::Store => "store",
             Self::File => "file",
             Self::Account => "account",
+            Self::Mount => "mount",
         }
     }
 }

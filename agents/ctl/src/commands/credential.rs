@@ -57,9 +57,15 @@ impl Options {
     /// Does it.
     pub fn run(self, host: &Host, out: &mut Out) -> anyhow::Result<ExitCode> {
         match self.action {
-            Action::Add(named) => add::run(host, out, &Place::of(host, &named)?),
             Action::List(options) => options.run(host, out),
-            Action::Remove(named) => remove(host, out, &Place::of(host, &named)?),
+            Action::Add(named) => {
+                host.require_root("storing secrets")?;
+                add::run(host, out, &Place::of(host, &named)?)
+            }
+            Action::Remove(named) => {
+                host.require_root("removing secrets")?;
+                remove(host, out, &Place::of(host, &named)?)
+            }
         }
     }
 }

@@ -113,11 +113,11 @@ fn status(host: &Host, out: &mut Out, json: bool) -> anyhow::Result<ExitCode> {
     writeln!(out, "schema   {}", figures.schema)?;
     writeln!(
         out,
-        "events   {events_total} so far, of {} kinds",
+        "events   {events_total} so far, kinds: {}",
         kinds(&counts)
     )?;
-    writeln!(out, "samples  of {} kinds", series.len())?;
-    writeln!(out, "cycles   of {} agents", cycles.len())?;
+    writeln!(out, "samples  kinds: {}", series.len())?;
+    writeln!(out, "cycles   agents: {}", cycles.len())?;
     Ok(ExitCode::SUCCESS)
 }
 

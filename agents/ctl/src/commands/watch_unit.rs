@@ -69,6 +69,7 @@ impl Options {
             .iter()
             .map(|name| whole_name(name))
             .collect::<Result<_, _>>()?;
+        host.require_root("changing units")?;
         if self.remove {
             return remove(host, out, &units);
         }

@@ -86,6 +86,12 @@ pub struct Service {
     pub protect_system: String,
     /// `NoNewPrivileges=`.
     pub no_new_privileges: bool,
+    /// `AmbientCapabilities=`, a bit per number of linux/capability.h.
+    pub ambient_capabilities: u64,
+    /// `PrivateUsers=`.
+    pub private_users: bool,
+    /// `SupplementaryGroups=`.
+    pub supplementary_groups: Vec<String>,
     /// `Environment=`.
     pub environment: Vec<String>,
     /// The program of each `ExecStart=`.
@@ -101,6 +107,16 @@ pub struct Credential {
     pub name: String,
     /// Where it comes from.
     pub source: Source,
+}
+
+impl Credential {
+    /// Whether it is loaded from a file of its own, without which the unit does not start.
+    pub fn is_file(&self) -> bool {
+        let (Source::Plain(from) | Source::Encrypted(from)) = &self.source else {
+            return false;
+        };
+        from.starts_with('/')
+    }
 }
 
 /// Where a credential comes from.
@@ -134,6 +150,9 @@ impl From<Properties> for Service {
             runtime_directories: all.take("RuntimeDirectory"),
             protect_system: all.take("ProtectSystem"),
             no_new_privileges: all.take("NoNewPrivileges"),
+            ambient_capabilities: all.take("AmbientCapabilities"),
+            private_users: all.take("PrivateUsers"),
+            supplementary_groups: all.take("SupplementaryGroups"),
             environment: all.take("Environment"),
             programs: exec.into_iter().map(|line| line.0).collect(),
             credentials: credentials(&mut all),

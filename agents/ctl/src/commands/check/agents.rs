@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::{Part, Report, Surroundings};
 use crate::accounts;
 use crate::agents::service_of;
@@ -13,9 +15,13 @@ use crate::systemd::Service;
 /// The variables of a unit that change its agent's configuration.
 const VARIABLES: &str = "ROUNDSMAN_";
 
+/// The configuration of each agent that has a sound one, by its name.
+pub type Values = BTreeMap<String, Value>;
+
 /// Asks every program, by its instances where units name some.
-pub fn check(around: &Surroundings, report: &mut Report) {
+pub fn check(around: &Surroundings, report: &mut Report) -> Values {
     let programs = programs::all();
+    let mut configured = Values::new();
     for name in names(around, &programs) {
         let (agent, instance) = match name.split_once('@') {
             Some((agent, instance)) => (agent, Some(instance).filter(|text| !text.is_empty())),
@@ -32,11 +38,13 @@ pub fn check(around: &Surroundings, report: &mut Report) {
         };
         let asker = asker(around, &name, report);
         match programs::ask(around.host, program, instance, &asker) {
-            Answer::Sound { credentials } => {
+            Answer::Sound {
+                credentials,
+                values,
+            } => {
                 report.sound(Part::Config, &name);
-                for wanted in credentials {
-                    credential(around, &name, &wanted, report);
-                }
+                self::credentials(around, &name, &credentials, report);
+                configured.insert(name, values);
             }
             Answer::Refused(findings) => {
                 findings
@@ -46,6 +54,7 @@ pub fn check(around: &Surroundings, report: &mut Report) {
             Answer::Odd(why) => odd(program, &why, report),
         }
     }
+    configured
 }
 
 fn odd(program: &Path, why: &str, report: &mut Report) {
@@ -59,7 +68,10 @@ fn odd(program: &Path, why: &str, report: &mut Report) {
 
 /// Agents that have units or a program; a template only where it has no instance.
 fn names(around: &Surroundings, programs: &BTreeMap<String, PathBuf>) -> BTreeSet<String> {
-    let installed = around.agents.iter().filter(|agent| agent.is_installed());
+    let installed = around
+        .agents
+        .iter()
+        .filter(|agent| agent.is_installed() && !agent.is_idle_instance());
     let mut names: BTreeSet<String> = installed.map(|agent| agent.name.clone()).collect();
     let has_units = |agent: &String| {
         let instances = format!("{agent}@");
@@ -128,39 +140,58 @@ fn environment(service: &Service) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The credential `wanted` of the agent `name`: given to its unit, and there.
-fn credential(around: &Surroundings, name: &str, wanted: &str, report: &mut Report) {
+/// The credentials of the agent `name`: those that its configuration names are given to its
+/// unit, and what its unit is to be given is there.
+fn credentials(around: &Surroundings, name: &str, wanted: &[String], report: &mut Report) {
     let service = service_of(name);
-    let key = format!("LoadCredential={wanted}");
-    let add = format!("roundsman credential add {name} {wanted}");
-    let all = match credentials::of(around.host, around.manager.as_ref(), &service) {
-        Ok(all) => all,
+    let given = match credentials::of(around.host, around.manager.as_ref(), &service) {
+        Ok(given) => given,
         Err(failure) => {
-            let about = format!("{wanted} of {service}");
-            return report.unchecked(Part::Credential, about, format!("{failure:#}"));
+            return report.unchecked(Part::Credential, service, format!("{failure:#}"));
         }
     };
-    let mut given = all
-        .iter()
-        .filter(|given| credentials::provides(given, wanted))
-        .peekable();
-    if given.peek().is_none() {
-        let reason = "the configuration names this credential, the unit is not given it";
-        return report.found(Part::Credential, (service, key), reason, add);
+    let mut seen: BTreeMap<&str, Presence> = BTreeMap::new();
+    for wanted in wanted {
+        let sources = given
+            .iter()
+            .filter(|given| credentials::provides(given, wanted));
+        let found = sources.map(|given| credentials::presence(around.host.paths(), given, wanted));
+        match found.min() {
+            Some(presence) => {
+                seen.insert(wanted, presence);
+            }
+            None => {
+                let reason = "the configuration names this credential, the unit is not given it";
+                missing(name, wanted, reason, report);
+            }
+        }
     }
-    let presence = given.map(|given| credentials::presence(around.host.paths(), given, wanted));
-    let seen: Vec<Presence> = presence.collect();
-    let about = format!("{wanted} of {service}");
-    if seen.contains(&Presence::There) {
-        report.sound(Part::Credential, about);
-    } else if seen.contains(&Presence::Hidden) {
-        report.unchecked(
-            Part::Credential,
-            about,
-            "it is not readable by you; run this as root",
-        );
-    } else {
-        let reason = "the file or store that it is loaded from does not have it";
-        report.found(Part::Credential, (service, key), reason, add);
+    // Nobody names these, but systemd does not start a unit whose credential's file is gone.
+    for given in given.iter().filter(|given| given.is_file()) {
+        let presence = credentials::presence(around.host.paths(), given, &given.name);
+        seen.entry(&given.name).or_insert(presence);
     }
+    for (credential, presence) in seen {
+        let about = format!("{credential} of {service}");
+        match presence {
+            Presence::There => report.sound(Part::Credential, about),
+            Presence::Hidden => {
+                report.unchecked(
+                    Part::Credential,
+                    about,
+                    "not readable by you; run this as root",
+                );
+            }
+            Presence::Missing => {
+                let reason = "the file or store that it is loaded from does not have it";
+                missing(name, credential, reason, report);
+            }
+        }
+    }
+}
+
+fn missing(agent: &str, credential: &str, reason: &str, report: &mut Report) {
+    let key = format!("LoadCredential={credential}");
+    let remedy = format!("roundsman credential add {agent} {credential}");
+    report.found(Part::Credential, (service_of(agent), key), reason, remedy);
 }

@@ -5,13 +5,15 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use rustix::process::{getegid, geteuid, getgroups};
+use roundsman_kit::config::Refused;
 
 use super::{Part, Report, Surroundings};
 use crate::accounts::{self, Group};
 
 const GROUP: &str = "roundsman";
 const TMPFILES: &str = "systemd-tmpfiles --create roundsman.conf (as root)";
+
+const MISSING: &str = "it is missing";
 
 /// What must hold of one path.
 struct Wanted {
@@ -57,7 +59,7 @@ const OTHERS: u32 = 0o007;
 pub fn check(around: &Surroundings, report: &mut Report) {
     let group = accounts::group(around.host.paths(), GROUP);
     match &group {
-        Some(group) => membership(group, around, report),
+        Some(_) => report.sound(Part::Account, "group roundsman"),
         None => report.found(
             Part::Account,
             ("/etc/group", GROUP),
@@ -70,31 +72,20 @@ pub fn check(around: &Surroundings, report: &mut Report) {
     }
     match around.host.location() {
         Ok(location) => store(location.db(), group.as_ref(), report),
-        // The configuration is refused: that is a finding of its own.
-        Err(failure) => report.found(
-            Part::Config,
-            ("", ""),
-            format!("{failure:#}"),
-            "correct common.toml",
-        ),
+        Err(failure) => refused(&failure, report),
     }
 }
 
-/// Whether whoever runs this can see everything.
-fn membership(group: &Group, around: &Surroundings, report: &mut Report) {
-    if !around.host.is_live() {
-        return;
-    }
-    let groups = getgroups().unwrap_or_default();
-    let is_member = geteuid().is_root()
-        || getegid().as_raw() == group.gid
-        || groups.iter().any(|own| own.as_raw() == group.gid);
-    if is_member {
-        report.sound(Part::Account, "group roundsman");
-    } else {
-        let reason = "you are not in the group roundsman: sudo usermod -aG roundsman \"$USER\", \
-                      then log in again";
-        report.unchecked(Part::Account, "store and run files", reason);
+/// What is wrong with `common.toml`, where no agent's program has said so already.
+fn refused(failure: &anyhow::Error, report: &mut Report) {
+    let refused = failure
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<Refused>());
+    let Some(refused) = refused else {
+        return report.found(Part::Config, ("", ""), format!("{failure:#}"), "");
+    };
+    for finding in &refused.findings {
+        report.add(Part::Config, finding.clone());
     }
 }
 
@@ -116,8 +107,16 @@ fn store(db: &Path, group: Option<&Group>, report: &mut Report) {
     for (path, is_directory, needs) in [(directory, true, 0o2070), (db, false, 0o060)] {
         if let Some(wrong) = judge(path, is_directory, needs, group, report) {
             let shown = path.display().to_string();
-            let mode = if is_directory { "2770" } else { "0660" };
-            let remedy = format!("chown root:roundsman {shown}; chmod {mode} {shown}");
+            let (make, mode) = if is_directory {
+                ("install -d", "2770")
+            } else {
+                ("install -T /dev/null", "0660")
+            };
+            let remedy = if wrong == MISSING {
+                format!("{make} -o root -g roundsman -m {mode} {shown}")
+            } else {
+                format!("chown root:roundsman {shown}; chmod {mode} {shown}")
+            };
             report.found(Part::File, (shown, ""), wrong, remedy);
         }
     }
@@ -135,7 +134,7 @@ fn judge(
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Some("it is missing".to_owned());
+            return Some(MISSING.to_owned());
         }
         Err(error) => {
             report.unchecked(Part::File, about, format!("{error}; run this as root"));

@@ -43,6 +43,10 @@ fn look(
         return Ok(());
     }
     let seen = manager.unit(&unit.name)?;
+    if seen.load == "masked" && agent.is_idle_instance() {
+        // Its template is masked, which is said once.
+        return Ok(());
+    }
     if seen.load != "loaded" {
         unusable(&unit.name, &seen.load, &seen.load_error, report);
         return Ok(());
@@ -74,10 +78,10 @@ fn unusable(name: &str, state: &str, why: &str, report: &mut Report) {
             format!("systemd-analyze verify {name}"),
         ),
     };
-    let reason = if why.is_empty() {
-        reason.to_owned()
-    } else {
-        format!("{reason}: {why}")
+    let reason = match why {
+        "" => reason.to_owned(),
+        _ if state == "masked" => reason.to_owned(),
+        why => format!("{reason}: {why}"),
     };
     report.found(
         Part::Unit,
@@ -114,8 +118,7 @@ fn settings(
         wrong(format!("Group={}", or(&service.group, "(none)")), reason);
     }
     if service.umask != UMASK {
-        let reason =
-            "the group must be able to write what it creates, others must not read it; 0007";
+        let reason = "0007 is what lets the group write what it creates, and nobody else read it";
         wrong(format!("UMask={:04o}", service.umask), reason);
     }
     for path in missing_paths(service) {

@@ -42,7 +42,7 @@ impl Options {
         let mut rows = Vec::new();
         for agent in agents::discover(host, manager.as_ref())? {
             let wanted = self.agent.as_deref().is_none_or(|name| name == agent.name);
-            if wanted && agent.is_installed() {
+            if wanted && agent.is_installed() && !agent.is_idle_instance() {
                 rows.extend(rows_of(host, manager.as_ref(), &programs, &agent)?);
             }
         }
@@ -71,7 +71,7 @@ fn rows_of(
         .get(name)
         .map(|program| programs::ask(host, program, instance, &Asker::default()));
     let named = match answer {
-        Some(Answer::Sound { credentials }) => Some(credentials),
+        Some(Answer::Sound { credentials, .. }) => Some(credentials),
         _ => None,
     };
     let given = credentials::of(host, manager, &agent.service())?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use roundsman_kit::clock::Timestamp;
 use roundsman_store::event::{Event, Filter, Severity};
-use roundsman_store::{Store, cycle, event, event_count};
+use roundsman_store::{Error, cycle, event, event_count};
 
 use super::model::{Figures, LastCycle, Report, Row, State, Target};
 use crate::agents::{self, Agent};
@@ -30,7 +30,7 @@ struct Recorded {
 /// Asks systemd and the store; whichever does not answer is named in the report.
 pub fn report(host: &Host) -> Report {
     let at = moment::now();
-    let (mut unseen, mut wrong) = (Vec::new(), Vec::new());
+    let (mut unseen, mut wrong, mut notes) = (Vec::new(), Vec::new(), Vec::new());
     let manager = match host.manager() {
         Ok(manager) => Some(manager),
         Err(absent) => {
@@ -39,7 +39,15 @@ pub fn report(host: &Host) -> Report {
         }
     };
     let recorded = recorded(host, at).unwrap_or_else(|failure| {
-        wrong.push(format!("{failure:#}"));
+        match failure.downcast_ref::<Error>() {
+            // What the package leaves behind: the first agent that starts fills it.
+            Some(Error::Older { found: 0, .. }) => {
+                notes.push("the store is empty: no agent has run yet".to_owned());
+            }
+            Some(Error::NoPermission { .. }) => unseen.push(format!("{failure:#}")),
+            _ if host.is_outsider() => unseen.push(format!("store: {failure:#}")),
+            _ => wrong.push(format!("{failure:#}")),
+        }
         Recorded::default()
     });
     let target = manager.as_ref().and_then(|manager| {
@@ -78,6 +86,7 @@ pub fn report(host: &Host) -> Report {
         events: recorded.events,
         unseen,
         wrong,
+        notes,
     };
     report.state = judge(&report);
     report
@@ -100,7 +109,7 @@ fn judge(report: &Report) -> State {
 
 fn recorded(host: &Host, at: Timestamp) -> anyhow::Result<Recorded> {
     let location = host.location()?;
-    let mut store = Store::open(&location, roundsman_store::Role::Reader)?;
+    let mut store = host.store()?;
     let figures = store.figures()?;
     let recent = Filter {
         since: Some(at.minus(RECENT)),
@@ -133,8 +142,12 @@ fn recorded(host: &Host, at: Timestamp) -> anyhow::Result<Recorded> {
 /// One row per agent, also for those that only the store knows: in a container there are no
 /// units.
 fn rows(agents: Vec<Agent>, mut cycles: BTreeMap<String, LastCycle>) -> Vec<Row> {
-    let installed = agents.into_iter().filter(Agent::is_installed);
-    let mut rows: Vec<Row> = installed
+    let worth_a_line = |agent: &Agent| {
+        agent.is_installed() && (cycles.contains_key(&agent.name) || !agent.is_idle_instance())
+    };
+    let (shown, _): (Vec<_>, Vec<_>) = agents.into_iter().partition(worth_a_line);
+    let mut rows: Vec<Row> = shown
+        .into_iter()
         .map(|agent| {
             let cycle = cycles.remove(&agent.name);
             Row::new(agent, cycle)

@@ -52,6 +52,8 @@ pub struct Report {
     pub unseen: Vec<String>,
     /// What is wrong besides the agents, and the remedy.
     pub wrong: Vec<String>,
+    /// What is worth knowing, and neither.
+    pub notes: Vec<String>,
 }
 
 /// The state of `roundsman.target`.
@@ -147,8 +149,11 @@ impl From<Cycle> for LastCycle {
 impl Row {
     /// The agent as systemd sees it, with what it recorded itself.
     pub fn new(agent: Agent, cycle: Option<LastCycle>) -> Self {
-        let is_broken =
-            |unit: &Unit| unit.active == "failed" || matches!(&*unit.load, "bad-setting" | "error");
+        let is_broken = |unit: &Unit| {
+            unit.active == "failed"
+                || unit.sub == "auto-restart"
+                || matches!(&*unit.load, "bad-setting" | "error")
+        };
         let has_failed = agent.units.iter().any(is_broken);
         let cycle_is_well = cycle
             .as_ref()

@@ -72,7 +72,7 @@ fn head(report: &Report, out: &mut Out) -> anyhow::Result<()> {
     if let Some(store) = &report.store {
         writeln!(
             out,
-            "  store   {}, {} and {} not yet merged, schema {}, {} events so far",
+            "  store   {}, {} and {} not yet merged, schema {}, events so far: {}",
             escape(&store.path),
             bytes(store.db_bytes),
             bytes(store.wal_bytes),
@@ -80,11 +80,20 @@ fn head(report: &Report, out: &mut Out) -> anyhow::Result<()> {
             store.events_total
         )?;
     }
-    for wrong in &report.wrong {
-        writeln!(out, "  {}   {}", out.paint(BAD, "wrong"), escape(wrong))?;
-    }
-    for unseen in &report.unseen {
-        writeln!(out, "  {}  {}", out.paint(ODD, "unseen"), escape(unseen))?;
+    let lists = [
+        (BAD, "wrong ", &report.wrong),
+        (ODD, "unseen", &report.unseen),
+        (FAINT, "note  ", &report.notes),
+    ];
+    for (style, word, list) in lists {
+        for line in list {
+            let mut lines = line.lines();
+            let first = escape(lines.next().unwrap_or_default());
+            writeln!(out, "  {}  {first}", out.paint(style, word))?;
+            for line in lines {
+                writeln!(out, "          {}", escape(line.trim()))?;
+            }
+        }
     }
     Ok(())
 }
@@ -92,6 +101,7 @@ fn head(report: &Report, out: &mut Out) -> anyhow::Result<()> {
 fn cells(row: &Row, report: &Report) -> Vec<Cell> {
     let state_style = match row.state.as_str() {
         "failed" | "bad-setting" | "error" => BAD,
+        "auto-restart" => ODD,
         "inactive" | "template" | "masked" => FAINT,
         _ => Style::new(),
     };
