@@ -25,7 +25,7 @@
 //! Invariants:
 //! - nothing a client sends, or does not send, ends the server, blocks it for others, or makes it
 //!   hold more than [`Limits`] allows;
-//! - a connection whose answer is being made or taken is never closed for another one;
+//! - no connection is closed for another while its answer is made, or while its client reads it;
 //! - a fault that a client can cause is a counter, and at most one journal line a minute;
 //! - a handler never runs on the network thread for long: slow work is a [`Worker`]'s.
 
