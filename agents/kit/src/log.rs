@@ -37,10 +37,6 @@ pub mod id {
         CONFIG_RELOADED = "2c1a3c1a954f447a8ff0e678caadab4c";
         /// A changed configuration was refused; the old one stays in force.
         RELOAD_REFUSED = "d07c330e664346988601196c5d6cc529";
-        /// A cycle of a long-running agent failed; it is retried with backoff.
-        CYCLE_FAILED = "c2a82dfcbe0b442f942687a70b61a002";
-        /// A cycle succeeded again after failed ones.
-        CYCLE_RECOVERED = "09f4c1c66a2642c7ac25203c3833e919";
         /// A source of figures could not be read; only its figures are missing.
         COLLECTOR_FAILED = "b92cbd6f47c14eea9fae9cb45823dee5";
         /// A source of figures can be read again.
