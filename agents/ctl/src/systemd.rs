@@ -3,13 +3,15 @@
 
 mod properties;
 
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use roundsman_kit::{Class, Fault, Paths, ResultExt};
 use serde::Serialize;
-use zbus::address::Address;
-use zbus::address::transport::{Transport, Unix, UnixSocket};
 use zbus::connection::Builder;
 use zbus::{Connection, OwnedObjectPath, block_on};
 
@@ -66,26 +68,65 @@ type UnitRow = (
     OwnedObjectPath,
 );
 
+/// Ends a conversation that takes too long before it has begun: zbus limits only calls.
+/// Dropping it lifts the limit.
+struct Limit {
+    _done: Sender<()>,
+}
+
+impl Limit {
+    fn on(stream: &UnixStream) -> anyhow::Result<Self> {
+        let stream = stream.try_clone()?;
+        let (done, is_done) = channel::<()>();
+        thread::spawn(move || {
+            if is_done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                // One that is closed already needs no ending.
+                let _ = stream.shutdown(Shutdown::Both);
+            }
+        });
+        Ok(Self { _done: done })
+    }
+}
+
 impl Manager {
     /// Connects to the system bus of the host below the root of `paths`; on the machine itself
     /// `$DBUS_SYSTEM_BUS_ADDRESS` is heeded.
     pub fn connect(paths: &Paths) -> anyhow::Result<Self> {
         let is_live = paths.root() == std::path::Path::new("/");
-        let builder = if is_live && std::env::var_os("DBUS_SYSTEM_BUS_ADDRESS").is_some() {
-            Builder::system()
+        let connected = if is_live && std::env::var_os("DBUS_SYSTEM_BUS_ADDRESS").is_some() {
+            block_on(Builder::system().method_timeout(PATIENCE).build())
         } else {
             let socket = paths.at("/run/dbus/system_bus_socket");
-            if !socket.exists() {
-                let message = format!("there is no system bus ({} is missing)", socket.display());
-                return Err(Fault::new(Class::Unavailable, message).into());
-            }
-            Builder::address(Address::new(Transport::Unix(Unix::new(UnixSocket::File(
-                socket,
-            )))))
+            let stream = UnixStream::connect(&socket).fault(Class::Unavailable, || {
+                format!("there is no system bus at {}", socket.display())
+            })?;
+            let _limit = Limit::on(&stream)?;
+            block_on(
+                Builder::unix_stream(stream)
+                    .method_timeout(PATIENCE)
+                    .build(),
+            )
         };
-        let connected = block_on(builder.method_timeout(PATIENCE).build());
         let connection = connected.fault(Class::Unavailable, || "connecting to the system bus")?;
-        Ok(Self { connection })
+        let manager = Self { connection };
+        manager.require_systemd()?;
+        Ok(manager)
+    }
+
+    /// In a container there may be a bus without systemd on it.
+    fn require_systemd(&self) -> anyhow::Result<()> {
+        let asked = block_on(self.connection.call_method(
+            Some("org.freedesktop.DBus"),
+            "/org/freedesktop/DBus",
+            Some("org.freedesktop.DBus"),
+            "NameHasOwner",
+            &(DESTINATION,),
+        ));
+        let has_owner = asked.and_then(|answer| answer.body().deserialize::<bool>());
+        if has_owner.fault(Class::Unavailable, || "asking the system bus")? {
+            return Ok(());
+        }
+        Err(Fault::new(Class::Unavailable, "there is no systemd on the system bus").into())
     }
 
     /// Loaded units whose names fit one of the globs.

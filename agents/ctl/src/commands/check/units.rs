@@ -61,7 +61,7 @@ fn look(
     }
     if unit.name.ends_with(".service") {
         let service = manager.service(&unit.name)?;
-        settings(around, agent, &unit.name, &seen, &service, report);
+        settings(around, agent, &seen, &service, report);
     }
     Ok(())
 }
@@ -95,7 +95,6 @@ fn unusable(name: &str, state: &str, why: &str, report: &mut Report) {
 fn settings(
     around: &Surroundings,
     agent: &Agent,
-    name: &str,
     seen: &systemd::Unit,
     service: &Service,
     report: &mut Report,
@@ -106,7 +105,7 @@ fn settings(
         files => format!("look at {}", files.join(", ")),
     };
     let mut wrong = |key: String, reason: &str| {
-        report.found(Part::Unit, (name, key), reason, remedy.clone());
+        report.found(Part::Unit, (agent.service(), key), reason, remedy.clone());
     };
     let user = format!("{PREFIX}{}", agent.name_and_instance().0);
     if service.user != user {
@@ -121,6 +120,16 @@ fn settings(
         let reason = "0007 is what lets the group write what it creates, and nobody else read it";
         wrong(format!("UMask={:04o}", service.umask), reason);
     }
+    sandbox(service, &mut wrong);
+    for program in &service.programs {
+        if !around.host.paths().at(program).exists() {
+            wrong(format!("ExecStart={program}"), "there is no such program");
+        }
+    }
+}
+
+/// What the common drop-in gives every agent.
+fn sandbox(service: &Service, wrong: &mut impl FnMut(String, &str)) {
     for path in missing_paths(service) {
         wrong(
             "ReadWritePaths".to_owned(),
@@ -146,11 +155,6 @@ fn settings(
             format!("ProtectSystem={value}"),
             "its sandbox is open: strict",
         );
-    }
-    for program in &service.programs {
-        if !around.host.paths().at(program).exists() {
-            wrong(format!("ExecStart={program}"), "there is no such program");
-        }
     }
 }
 

@@ -50,19 +50,10 @@ pub fn report(host: &Host) -> Report {
         }
         Recorded::default()
     });
-    let target = manager.as_ref().and_then(|manager| {
-        let unit = manager.unit(TARGET);
-        unit.map_err(|failure| unseen.push(format!("{TARGET}: {failure:#}")))
-            .ok()
-    });
-    let target = target.map(|unit| Target {
-        state: if unit.load == "loaded" {
-            unit.active
-        } else {
-            unit.load
-        },
-        enabled: unit.enabled,
-        since: unit.since,
+    let target = manager.as_ref().map(target).transpose();
+    let target = target.unwrap_or_else(|failure| {
+        unseen.push(format!("{TARGET}: {failure:#}"));
+        None
     });
     let discovered = agents::discover(host, manager.as_ref()).unwrap_or_else(|failure| {
         unseen.push(format!("agents: {failure:#}"));
@@ -90,6 +81,16 @@ pub fn report(host: &Host) -> Report {
     };
     report.state = judge(&report);
     report
+}
+
+fn target(manager: &Manager) -> anyhow::Result<Target> {
+    let unit = manager.unit(TARGET)?;
+    let is_loaded = unit.load == "loaded";
+    Ok(Target {
+        state: if is_loaded { unit.active } else { unit.load },
+        enabled: unit.enabled,
+        since: unit.since,
+    })
 }
 
 fn judge(report: &Report) -> State {

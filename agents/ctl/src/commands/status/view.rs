@@ -80,6 +80,10 @@ fn head(report: &Report, out: &mut Out) -> anyhow::Result<()> {
             store.events_total
         )?;
     }
+    lists(report, out)
+}
+
+fn lists(report: &Report, out: &mut Out) -> anyhow::Result<()> {
     let lists = [
         (BAD, "wrong ", &report.wrong),
         (ODD, "unseen", &report.unseen),
