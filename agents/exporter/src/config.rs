@@ -245,7 +245,10 @@ impl Collectors {
     }
 
     fn unknown(&self) -> impl Iterator<Item = Invalid> {
-        let lists = [("collectors.enable", &self.enable), ("collectors.disable", &self.disable)];
+        let lists = [
+            ("collectors.enable", &self.enable),
+            ("collectors.disable", &self.disable),
+        ];
         let each = lists
             .into_iter()
             .flat_map(|(key, list)| list.iter().map(move |name| (key, name)));
@@ -295,7 +298,12 @@ impl Settings {
             let reason = format!("is {}", self.connections);
             findings.push(Invalid::new("connections", reason, "write 1 to 4096"));
         }
-        for directory in self.textfiles.directories.iter().filter(|path| !path.is_absolute()) {
+        for directory in self
+            .textfiles
+            .directories
+            .iter()
+            .filter(|path| !path.is_absolute())
+        {
             let reason = format!("\"{}\" is not an absolute path", directory.display());
             let remedy = "write the whole path, from /";
             findings.push(Invalid::new("textfiles.directories", reason, remedy));
@@ -310,11 +318,31 @@ impl Settings {
         let (ms, secs) = (Duration::from_millis, Duration::from_secs);
         let spans = [
             ("deadline", self.deadline, secs(1), secs(5 * MINUTE)),
-            ("collectors.mount_deadline", self.collectors.mount_deadline, ms(10), secs(MINUTE)),
+            (
+                "collectors.mount_deadline",
+                self.collectors.mount_deadline,
+                ms(10),
+                secs(MINUTE),
+            ),
             ("units.resync", self.units.resync, secs(10), secs(DAY)),
-            ("cycles.deadline", self.cycles.deadline, ms(10), secs(MINUTE)),
-            ("registries.deadline", self.registries.deadline, ms(10), secs(MINUTE)),
-            ("textfiles.max_age", self.textfiles.max_age, secs(MINUTE), secs(3653 * DAY)),
+            (
+                "cycles.deadline",
+                self.cycles.deadline,
+                ms(10),
+                secs(MINUTE),
+            ),
+            (
+                "registries.deadline",
+                self.registries.deadline,
+                ms(10),
+                secs(MINUTE),
+            ),
+            (
+                "textfiles.max_age",
+                self.textfiles.max_age,
+                secs(MINUTE),
+                secs(3653 * DAY),
+            ),
         ];
         let sizes = [
             ("registries.size", self.registries.size),

@@ -149,7 +149,11 @@ mod tests {
 
     #[test]
     fn a_page_with_a_timestamp_or_a_malformed_line_is_refused_whole() {
-        let refused = |page: &str| read(page.as_bytes(), &Limits::default()).unwrap_err().to_string();
+        let refused = |page: &str| {
+            read(page.as_bytes(), &Limits::default())
+                .unwrap_err()
+                .to_string()
+        };
         assert_eq!(refused("a 1\nb 2 1795197600000\n"), "b has a timestamp");
         assert!(refused("a 1\nb one\n").starts_with("line 2: "));
     }

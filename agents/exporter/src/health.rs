@@ -19,7 +19,9 @@ struct Broken {
 impl Health {
     /// Begins a round of notes: a source that is not noted in it is gone, not mended.
     pub fn begin(&mut self) {
-        self.broken.values_mut().for_each(|broken| broken.seen = false);
+        self.broken
+            .values_mut()
+            .for_each(|broken| broken.seen = false);
     }
 
     /// Notes a source that works.
@@ -38,7 +40,8 @@ impl Health {
             }
             None => {
                 log::warn!(MESSAGE_ID = id::COLLECTOR_FAILED, "ROUNDSMAN_TARGET" = source; "{source}: {fault}");
-                self.broken.insert(source.to_owned(), Broken { fault, seen: true });
+                self.broken
+                    .insert(source.to_owned(), Broken { fault, seen: true });
             }
         }
     }

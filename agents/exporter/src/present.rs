@@ -70,7 +70,9 @@ fn locate(page: &[u8], name: &str, format: Format) -> Option<(Kind, Range<usize>
             label => Kind::from_label(label)?,
         };
         let start = after + line + 1;
-        let end = text[start..].find("\n#").map_or(text.len(), |at| start + at + 1);
+        let end = text[start..]
+            .find("\n#")
+            .map_or(text.len(), |at| start + at + 1);
         // In OpenMetrics the stem may also be a gauge of that name.
         let is_it = text[start..end].starts_with(name);
         is_it.then_some((kind, start..end))
@@ -115,17 +117,34 @@ mod tests {
                 open: [&a, &b, &c],
                 format,
             };
-            let wanted = [series("b_total", "y=\"\",x=\"1 }2\""), series("b_total", "x=\"3\",y=\"z\"")];
+            let wanted = [
+                series("b_total", "y=\"\",x=\"1 }2\""),
+                series("b_total", "x=\"3\",y=\"z\""),
+            ];
             let found = pages.find("b_total");
             assert_eq!(found, Some(Present::Open(Kind::Counter, wanted.into())));
             assert_eq!(pages.end_of("b_total"), Some(a.as_bytes().len()));
             let found = pages.find("b");
-            assert_eq!(found, Some(Present::Open(Kind::Gauge, [series("b", "")].into())));
-            let gauge = b.as_bytes().windows(5).position(|bytes| bytes == b"\nb 7\n").unwrap() + 5;
+            assert_eq!(
+                found,
+                Some(Present::Open(Kind::Gauge, [series("b", "")].into()))
+            );
+            let gauge = b
+                .as_bytes()
+                .windows(5)
+                .position(|bytes| bytes == b"\nb 7\n")
+                .unwrap()
+                + 5;
             assert_eq!(pages.end_of("b"), Some(a.as_bytes().len() + gauge));
-            assert!(matches!(pages.find("c"), Some(Present::Open(Kind::Untyped, _))));
+            assert!(matches!(
+                pages.find("c"),
+                Some(Present::Open(Kind::Untyped, _))
+            ));
             assert_eq!(pages.find("d"), None);
-            assert_eq!(pages.find("node_textfile_mtime_seconds"), Some(Present::Reserved));
+            assert_eq!(
+                pages.find("node_textfile_mtime_seconds"),
+                Some(Present::Reserved)
+            );
         }
     }
 }

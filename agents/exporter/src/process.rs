@@ -77,7 +77,8 @@ impl Process {
         };
         let seconds = stat.ticks as f64 / clock_ticks_per_second() as f64;
         let help = "Total user and system CPU time spent in seconds.";
-        page.counter("process_cpu_seconds_total", help).value(seconds);
+        page.counter("process_cpu_seconds_total", help)
+            .value(seconds);
         let mut gauge = |name: &str, help: &str, value: Value| page.gauge(name, help).value(value);
         let resident = stat.resident_pages * page_size() as u64;
         gauge(
@@ -130,7 +131,9 @@ mod tests {
         };
         assert!(value("process_resident_memory_bytes ") > 100_000.0);
         assert!(value("process_open_fds ") >= 3.0);
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap();
         let age = now.as_secs_f64() - value("process_start_time_seconds ");
         assert!((-1.0..600.0).contains(&age), "{age}");
     }

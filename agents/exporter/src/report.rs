@@ -170,7 +170,8 @@ pub fn textfiles(page: &mut Page, textfiles: &Textfiles, is_error: bool) {
         family.sample(&[("file", &file.label)], written);
     }
     let help = "1 if there was an error opening or reading a file, 0 otherwise";
-    page.gauge("node_textfile_scrape_error", help).value(is_error);
+    page.gauge("node_textfile_scrape_error", help)
+        .value(is_error);
     let mut family = page.gauge(
         "roundsman_exporter_textfile_stale",
         "Whether the textfile was not written for so long that its families are not shown.",

@@ -173,7 +173,10 @@ impl Scraper {
         let (began, begun) = (SystemClock.now(), Instant::now());
         self.health.begin();
         let mut runs = Vec::new();
-        let round = self.registries.as_ref().map(|registries| registries.ask(ends));
+        let round = self
+            .registries
+            .as_ref()
+            .map(|registries| registries.ask(ends));
         if let Some(cycles) = &mut self.sources.cycles {
             cycles.ask();
         }
@@ -191,10 +194,15 @@ impl Scraper {
         self.scan_textfiles(began, &mut runs);
         let insertions = self.merge(&answers, format, &mut runs);
         self.scrapes += 1;
-        self.collected.extend(runs.iter().filter_map(Run::collected));
+        self.collected
+            .extend(runs.iter().filter_map(Run::collected));
         report::collectors(&mut self.tail, &self.collected);
         report::runs(&mut self.tail, &runs);
-        report::textfiles(&mut self.tail, &self.textfiles, textfile_error(&self.textfiles, &runs));
+        report::textfiles(
+            &mut self.tail,
+            &self.textfiles,
+            textfile_error(&self.textfiles, &runs),
+        );
         report::http(&mut self.tail, &self.sources.http.snapshot());
         report::scrape(&mut self.tail, self.scrapes, begun.elapsed());
         self.assemble(&insertions, body);
@@ -279,7 +287,8 @@ impl Scraper {
         let before = Instant::now();
         let settings = &self.settings.textfiles;
         let (age, size) = (settings.max_age.0, settings.size.0);
-        self.textfiles.scan(&self.root, &settings.directories, age, size, now);
+        self.textfiles
+            .scan(&self.root, &settings.directories, age, size, now);
         let faults = report::textfile_faults(&self.textfiles, settings.max_age);
         runs.push(Run {
             fault: (!faults.is_empty()).then(|| faults.join("; ")),
@@ -308,7 +317,11 @@ impl Scraper {
             name: "textfiles",
             families: file.shown(),
         });
-        let sources: Vec<_> = [own].into_iter().chain(registries).chain(textfiles).collect();
+        let sources: Vec<_> = [own]
+            .into_iter()
+            .chain(registries)
+            .chain(textfiles)
+            .collect();
         let units = self.sources.units.as_ref();
         let pages = Pages {
             open: [
@@ -353,13 +366,19 @@ impl Scraper {
 
     fn summarise(&self, began: Timestamp) {
         let units = self.sources.units.as_ref();
-        let samples = [&self.host_page, units.map_or(&self.nothing, Units::page), &self.tail];
+        let samples = [
+            &self.host_page,
+            units.map_or(&self.nothing, Units::page),
+            &self.tail,
+        ];
         let mut summary = self.summary.lock().unwrap_or_else(PoisonError::into_inner);
         summary.scrapes = self.scrapes;
         summary.samples = samples.iter().map(|page| page.samples()).sum();
         summary.last = Some((began, SystemClock.now()));
         summary.broken.clear();
-        summary.broken.extend(self.health.names().map(str::to_owned));
+        summary
+            .broken
+            .extend(self.health.names().map(str::to_owned));
     }
 }
 
@@ -369,8 +388,12 @@ fn collectors(root: &std::path::Path, settings: &Settings) -> Collectors {
         mount_deadline: settings.collectors.mount_deadline.0,
         ..Host::new(Root::new(root))
     };
-    Collectors::select(&host, &settings.collectors.enable, &settings.collectors.disable)
-        .expect("unknown collectors are refused with the configuration")
+    Collectors::select(
+        &host,
+        &settings.collectors.enable,
+        &settings.collectors.disable,
+    )
+    .expect("unknown collectors are refused with the configuration")
 }
 
 fn host_fault(report: &Report) -> String {
@@ -395,7 +418,9 @@ fn chain(error: &dyn std::error::Error) -> String {
 fn textfile_error(textfiles: &Textfiles, runs: &[Run]) -> bool {
     !textfiles.unreadable.is_empty()
         || textfiles.files().any(|file| file.families.is_err())
-        || runs.iter().any(|run| run.name == "textfiles" && run.refused > 0)
+        || runs
+            .iter()
+            .any(|run| run.name == "textfiles" && run.refused > 0)
 }
 
 /// The samples that other programs add to families further up, with their places in the body,

@@ -7,8 +7,8 @@ use std::{io, mem, str};
 use roundsman_host::exposition::Format;
 use roundsman_net::negotiate::{gzip, media_type};
 use roundsman_net::{
-    Answer, Bearer, Handler, Head, HeaderValue, Limits, Method, Request, Response, StatusCode,
-    Worker, answer, header,
+    Answer, Bearer, Bytes, Handler, Head, HeaderValue, Limits, Method, Request, Response,
+    StatusCode, Worker, answer, header,
 };
 
 use crate::body::{Gzip, Pool};
@@ -19,8 +19,9 @@ use crate::scrape::{Change, Scraper};
 const REQUEST: Duration = Duration::from_secs(60);
 /// What is left of the client's patience for the way back.
 const WAY_BACK: Duration = Duration::from_millis(500);
-/// Scrapes that wait behind the one that is being made.
-const WAITING: usize = 8;
+/// Requests that wait behind the one that is being served: all that the server admits at once.
+/// A crowd costs one scrape, so there can be many.
+const WAITING: usize = 256;
 /// A scrape that takes longer than this hangs.
 const HANGS: Duration = Duration::from_secs(90);
 
@@ -37,6 +38,7 @@ pub fn limits(settings: &Settings) -> Limits {
     Limits {
         connections: settings.connections,
         body_bytes: 0,
+        requests: WAITING.min(settings.connections),
         request: REQUEST,
         ..Limits::default()
     }
@@ -60,15 +62,16 @@ impl Site {
     ///
     /// # Errors
     /// The system refuses a thread.
-    pub fn new(mut scraper: Scraper, door: Door, inbox: Inbox) -> io::Result<Self> {
-        let (pool, mut gzip) = (Pool::default(), Gzip::default());
-        let worker = Worker::spawn("scrape", WAITING, move |request| {
-            let changes = mem::take(&mut *inbox.lock().unwrap_or_else(PoisonError::into_inner));
-            for change in changes {
-                scraper.adopt(change);
-            }
-            metrics(&mut scraper, &request.head, &pool, &mut gzip)
-        })?;
+    pub fn new(scraper: Scraper, door: Door, inbox: Inbox) -> io::Result<Self> {
+        let mut desk = Desk {
+            scraper,
+            inbox,
+            pool: Pool::default(),
+            gzip: Gzip::default(),
+            last: None,
+        };
+        let serve = move |request: Request| desk.metrics(&request.head);
+        let worker = Worker::spawn("scrape", WAITING, serve)?;
         Ok(Self { worker, door })
     }
 
@@ -108,40 +111,83 @@ impl Handler for Site {
     }
 }
 
-fn metrics(scraper: &mut Scraper, head: &Head, pool: &Pool, packer: &mut Gzip) -> Response {
-    // A client that accepts neither is given the text: any scraper can be told to read it.
-    let offers = FORMATS.map(Format::content_type);
-    let format = FORMATS[media_type(&head.headers, &offers).unwrap_or(0)];
-    let mut body = pool.take();
-    scraper.scrape(format, deadline(head, scraper.usual_deadline()), &mut body);
-    let packed = gzip(&head.headers).then(|| {
-        let mut packed = pool.take();
-        packer.pack(&body, &mut packed);
-        packed
-    });
-    let is_packed = packed.is_some();
-    let body = match packed {
-        Some(packed) => {
-            pool.give_back(body);
-            packed
+/// What the thread that scrapes works with.
+struct Desk {
+    scraper: Scraper,
+    inbox: Inbox,
+    pool: Pool,
+    gzip: Gzip,
+    last: Option<Made>,
+}
+
+/// A page that was made.
+struct Made {
+    format: Format,
+    is_packed: bool,
+    begun: Instant,
+    body: Bytes,
+}
+
+impl Desk {
+    fn metrics(&mut self, head: &Head) -> Response {
+        // A client that accepts neither is given the text: any scraper can be told to read it.
+        let offers = FORMATS.map(Format::content_type);
+        let format = FORMATS[media_type(&head.headers, &offers).unwrap_or(0)];
+        let is_packed = gzip(&head.headers);
+        // Whoever asked before a page was begun cannot want a newer one: a crowd that asks at
+        // once is served with one scrape.
+        let is_new_enough = |made: &&Made| {
+            (made.format, made.is_packed) == (format, is_packed) && came(head) < made.begun
+        };
+        let body = match self.last.as_ref().filter(is_new_enough) {
+            Some(made) => made.body.clone(),
+            None => self.make(format, is_packed, head),
+        };
+        let response = Response::new(StatusCode::OK, format.content_type(), body);
+        let vary = HeaderValue::from_static("Accept, Accept-Encoding");
+        let response = response.with(header::VARY, vary);
+        if is_packed {
+            let packed = HeaderValue::from_static("gzip");
+            return response.with(header::CONTENT_ENCODING, packed);
         }
-        None => body,
-    };
-    let response = Response::new(StatusCode::OK, format.content_type(), pool.lend(body));
-    let vary = HeaderValue::from_static("Accept, Accept-Encoding");
-    let response = response.with(header::VARY, vary);
-    if is_packed {
-        return response.with(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        response
     }
-    response
+
+    fn make(&mut self, format: Format, is_packed: bool, head: &Head) -> Bytes {
+        let changes = mem::take(&mut *self.inbox.lock().unwrap_or_else(PoisonError::into_inner));
+        for change in changes {
+            self.scraper.adopt(change);
+        }
+        let begun = Instant::now();
+        let mut page = self.pool.take();
+        let ends = deadline(head, self.scraper.usual_deadline());
+        self.scraper.scrape(format, ends, &mut page);
+        if is_packed {
+            let mut packed = self.pool.take();
+            self.gzip.pack(&page, &mut packed);
+            self.pool.give_back(mem::replace(&mut page, packed));
+        }
+        let body = self.pool.lend(page);
+        self.last = Some(Made {
+            format,
+            is_packed,
+            begun,
+            body: body.clone(),
+        });
+        body
+    }
+}
+
+/// When the request came: `REQUEST` before the server's own deadline for it.
+fn came(head: &Head) -> Instant {
+    head.deadline.checked_sub(REQUEST).unwrap_or(head.deadline)
 }
 
 /// When the answer has to be on its way: before the client's patience ends, or the server's.
 fn deadline(head: &Head, usual: Duration) -> Instant {
     let patience = patience(head).unwrap_or(usual).min(REQUEST);
     let work = patience.saturating_sub(WAY_BACK).max(patience / 2);
-    // The request came `REQUEST` before the server's own deadline.
-    head.deadline.checked_sub(REQUEST - work).unwrap_or(head.deadline)
+    came(head) + work
 }
 
 /// How long the client waits, if it says so.

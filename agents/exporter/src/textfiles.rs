@@ -105,7 +105,10 @@ impl Textfiles {
     fn directory(&mut self, place: &Path, shown: &Path, size: u64) -> io::Result<()> {
         for entry in fs::read_dir(place)? {
             let name = entry?.file_name();
-            if Path::new(&name).extension().is_none_or(|suffix| suffix != "prom") {
+            if Path::new(&name)
+                .extension()
+                .is_none_or(|suffix| suffix != "prom")
+            {
                 continue;
             }
             let path = place.join(&name);
@@ -113,7 +116,8 @@ impl Textfiles {
             // Removed since the directory was read: nothing is wrong.
             let Ok(metadata) = fs::metadata(&path) else {
                 if fs::symlink_metadata(&path).is_ok() {
-                    self.files.insert(path, Textfile::broken(&shown.join(&name)));
+                    self.files
+                        .insert(path, Textfile::broken(&shown.join(&name)));
                 }
                 continue;
             };
@@ -243,7 +247,9 @@ mod tests {
                 Err(fault) => fault.to_string(),
             };
             let files = self.textfiles.files();
-            files.map(|file| (file.label.clone(), shown(file))).collect()
+            files
+                .map(|file| (file.label.clone(), shown(file)))
+                .collect()
         }
     }
 
@@ -288,9 +294,16 @@ mod tests {
         dir.write("a.prom", "a 1\n");
         assert_eq!(dir.scan(), [pair("/d/a.prom", "a")]);
         dir.write("a.prom", "b 1\n");
-        assert_eq!(dir.scan(), [pair("/d/a.prom", "b")], "same size, same second");
+        assert_eq!(
+            dir.scan(),
+            [pair("/d/a.prom", "b")],
+            "same size, same second"
+        );
         let long_ago = SystemTime::now() - Duration::from_secs(7200);
-        let file = File::options().write(true).open(dir.path("a.prom")).unwrap();
+        let file = File::options()
+            .write(true)
+            .open(dir.path("a.prom"))
+            .unwrap();
         file.set_modified(long_ago).unwrap();
         assert_eq!(dir.scan(), [pair("/d/a.prom", "stale")]);
         assert!(dir.textfiles.files().all(|file| file.shown().is_empty()));

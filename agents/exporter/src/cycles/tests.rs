@@ -28,7 +28,9 @@ impl Place {
 /// The page once the thread has answered.
 fn page(cycles: &mut Cycles) -> (String, Standing) {
     cycles.ask();
-    let standing = cycles.wait(Instant::now() + Duration::from_secs(20)).clone();
+    let standing = cycles
+        .wait(Instant::now() + Duration::from_secs(20))
+        .clone();
     let mut page = Page::new(Format::Text);
     cycles.write(&mut page);
     (String::from_utf8(page.finish().to_vec()).unwrap(), standing)
@@ -55,10 +57,15 @@ fn warning(kind: &str) -> NewEvent {
 fn cycles_and_events_are_shown_and_follow_what_others_write() {
     let place = Place::new();
     let mut store = Store::open(&place.location, Role::Migrate).unwrap();
-    store.write(|tx| cycle::record(tx, &cycle(Outcome::Ok))).unwrap();
+    store
+        .write(|tx| cycle::record(tx, &cycle(Outcome::Ok)))
+        .unwrap();
     let mut cycles = place.cycles();
     let (shown, standing) = page(&mut cycles);
-    assert!(standing.fault.is_none() && standing.as_of.is_some(), "{standing:?}");
+    assert!(
+        standing.fault.is_none() && standing.as_of.is_some(),
+        "{standing:?}"
+    );
     for line in [
         "roundsman_cycle_started_timestamp_seconds{unit=\"beacon@prod\"} 1795197600",
         "roundsman_cycle_duration_seconds{unit=\"beacon@prod\"} 0.25",
@@ -123,11 +130,13 @@ fn a_store_that_is_not_there_is_absent_and_said() {
 fn the_thread_knocks_when_it_has_answered() {
     let place = Place::new();
     let _cycles = place.cycles();
-    let mut fds = [rustix::event::PollFd::new(&place.knock, rustix::event::PollFlags::IN)];
+    let mut fds = [rustix::event::PollFd::new(
+        &place.knock,
+        rustix::event::PollFlags::IN,
+    )];
     let patience = rustix::event::Timespec {
         tv_sec: 20,
         tv_nsec: 0,
     };
     assert_eq!(rustix::event::poll(&mut fds, Some(&patience)), Ok(1));
 }
-

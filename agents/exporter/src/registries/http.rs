@@ -48,7 +48,9 @@ pub fn body(answer: &[u8], most: usize) -> Result<&[u8], Fault> {
 /// The head, once all of it has come.
 fn head(answer: &[u8]) -> Result<Option<Head>, Fault> {
     let until = answer.len().min(HEAD);
-    let end = answer[..until].windows(4).position(|four| four == b"\r\n\r\n");
+    let end = answer[..until]
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n");
     let Some(end) = end else {
         if answer.len() >= HEAD {
             return Err(Fault::NotHttp("its head does not end"));
@@ -111,8 +113,14 @@ mod tests {
     fn what_is_no_answer_is_said() {
         for (answer, fault) in [
             ("HTTP/1.0 500 Oops\r\n\r\n", "answers with the status 500"),
-            ("garbage\r\n\r\n", "the answer is not HTTP: it has no status"),
-            ("HTTP/1.0 200 OK\r\n", "the answer is not HTTP: it ends in its head"),
+            (
+                "garbage\r\n\r\n",
+                "the answer is not HTTP: it has no status",
+            ),
+            (
+                "HTTP/1.0 200 OK\r\n",
+                "the answer is not HTTP: it ends in its head",
+            ),
             (
                 "HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\nabc",
                 "the answer is not HTTP: it ends before its announced length",

@@ -62,12 +62,17 @@ fn say(text: impl AsRef<[u8]>) -> impl FnOnce(UnixStream) {
 fn each_daemon_stands_for_itself() {
     let daemons = Daemons::new(Duration::from_secs(20));
     daemons.serve("beacon@prod", say("HTTP/1.0 200 OK\r\n\r\na 1\nb 2\n"));
-    daemons.serve("cut", say("HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\na 1\n"));
+    daemons.serve(
+        "cut",
+        say("HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\na 1\n"),
+    );
     daemons.serve("garbled", say("HTTP/1.0 200 OK\r\n\r\na one\n"));
     let large = "HTTP/1.0 200 OK\r\n\r\n".to_owned() + &"a 1\n".repeat(50_000);
     daemons.serve("large", say(large));
     daemons.serve("sized", |mut stream| {
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nc 1\n").unwrap();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nc 1\n")
+            .unwrap();
         // Kept open: the announced length is enough.
         let _ = stream.read(&mut [0]);
     });

@@ -203,7 +203,11 @@ impl Bus {
                 }
                 let over = sleep.as_mut().poll(context).is_ready()
                     || interrupt.as_mut().poll(context).is_ready();
-                if over { Poll::Ready(false) } else { Poll::Pending }
+                if over {
+                    Poll::Ready(false)
+                } else {
+                    Poll::Pending
+                }
             });
             if !came.await {
                 return Ok(None);
@@ -236,7 +240,9 @@ impl Bus {
             "Reloading" => (!body.deserialize::<bool>()?).then_some(Event::Renewed),
             "StartupFinished" => Some(Event::Renewed),
             "PropertiesChanged" => {
-                let name = header.path().and_then(|path| wire::unit_name(path.as_str()));
+                let name = header
+                    .path()
+                    .and_then(|path| wire::unit_name(path.as_str()));
                 name.map(|name| Event::Changed(name, message.clone()))
             }
             _ => None,
@@ -292,7 +298,9 @@ impl Bus {
             let replies = self.join(calls.collect()).await;
             for (one, reply) in window.iter().zip(replies) {
                 if let Some(message) = answered(reply)? {
-                    wire::property(&message.body(), |value| apply(one.unit, one.property, value))?;
+                    wire::property(&message.body(), |value| {
+                        apply(one.unit, one.property, value)
+                    })?;
                 }
             }
         }

@@ -361,11 +361,17 @@ mod tests {
         let (mut model, filter) = (Model::default(), filter());
         model.insert("x.device", &filter);
         let changes = [("NRestarts", Value::Number(3))];
-        assert_eq!(model.apply("x.device", changes.into_iter()), Applied::Nothing);
+        assert_eq!(
+            model.apply("x.device", changes.into_iter()),
+            Applied::Nothing
+        );
         assert!(model.units["x.device"].details.is_none());
         let changes = [("ActiveState", Value::Text("active"))];
         assert_eq!(model.apply("x.device", changes.into_iter()), Applied::Shown);
-        assert_eq!(model.apply("y.device", changes.into_iter()), Applied::Nothing);
+        assert_eq!(
+            model.apply("y.device", changes.into_iter()),
+            Applied::Nothing
+        );
     }
 
     #[test]
@@ -388,7 +394,10 @@ mod tests {
         let (mut model, filter) = (Model::default(), filter());
         model.insert("sshd.socket", &filter);
         let of = |model: &Model, name| model.socket_of_instance(name);
-        assert_eq!(of(&model, "sshd@1-10.0.0.1:22.service").as_deref(), Some("sshd.socket"));
+        assert_eq!(
+            of(&model, "sshd@1-10.0.0.1:22.service").as_deref(),
+            Some("sshd.socket")
+        );
         assert_eq!(of(&model, "other@1.service"), None);
         assert_eq!(of(&model, "sshd.service"), None);
     }
@@ -400,7 +409,10 @@ mod tests {
         manager.apply("UserspaceTimestampMonotonic", Value::Number(3));
         manager.apply("WatchdogLastPingTimestamp", Value::Number(7));
         manager.apply("Version", Value::Text("252.39"));
-        assert_eq!(manager.stages.into_iter().collect::<Vec<_>>(), [("Userspace".into(), (5, 3))]);
+        assert_eq!(
+            manager.stages.into_iter().collect::<Vec<_>>(),
+            [("Userspace".into(), (5, 3))]
+        );
         assert_eq!(manager.version.as_deref(), Some("252.39"));
     }
 }

@@ -150,11 +150,17 @@ fn counters(page: &mut Page, model: &Model, prefix: &str) {
     let help = "Service unit count of Restart triggers";
     each(true, "service_restart_total", help, |unit| unit.restarts);
     let help = "Total number of accepted socket connections";
-    each(true, "socket_accepted_connections_total", help, |unit| unit.accepted);
+    each(true, "socket_accepted_connections_total", help, |unit| {
+        unit.accepted
+    });
     let help = "Current number of socket connections";
-    each(false, "socket_current_connections", help, |unit| unit.connections);
+    each(false, "socket_current_connections", help, |unit| {
+        unit.connections
+    });
     let help = "Total number of refused socket connections";
-    each(true, "socket_refused_connections_total", help, |unit| unit.refused);
+    each(true, "socket_refused_connections_total", help, |unit| {
+        unit.refused
+    });
 
     let name = format!("{prefix}_timer_last_trigger_seconds");
     let mut family = page.gauge(&name, "Seconds since epoch of last trigger.");
@@ -169,7 +175,11 @@ fn systemd(page: &mut Page, model: &Model) {
     let mut family = page.gauge("systemd_unit_state", "Systemd unit");
     for (name, unit, _) in shown(model) {
         for state in State::SHOWN {
-            let labels = [("name", name), ("type", kind_of(name)), ("state", state.label())];
+            let labels = [
+                ("name", name),
+                ("type", kind_of(name)),
+                ("state", state.label()),
+            ];
             family.sample(&labels, unit.active == Some(state));
         }
     }
@@ -288,7 +298,9 @@ mod tests {
             ("y.service", "inactive", "not-found"),
             ("z.service", "reloading", "loaded"),
         ];
-        let listed = units.iter().map(|(name, active, load)| Listed { name, load, active });
+        let listed = units
+            .iter()
+            .map(|(name, active, load)| Listed { name, load, active });
         model.replace(listed, &filter);
         let (text, number) = (Value::Text, Value::Number);
         let mut apply = |unit, property, value| {
@@ -358,8 +370,12 @@ mod tests {
 
     #[test]
     fn a_version_is_the_number_it_begins_with() {
-        for (version, number) in [("257~rc2", 257.0), ("252.39-1", 252.39), ("258.1.2", 258.1), ("v260", 0.0)]
-        {
+        for (version, number) in [
+            ("257~rc2", 257.0),
+            ("252.39-1", 252.39),
+            ("258.1.2", 258.1),
+            ("v260", 0.0),
+        ] {
             assert_eq!(version_number(version), number, "{version}");
         }
     }

@@ -125,13 +125,20 @@ mod tests {
             ("ssh.service", "ssh_2eservice"),
             ("getty@tty1.service", "getty_40tty1_2eservice"),
             ("9p_x.mount", "_39p_5fx_2emount"),
-            ("dev-disk-by\\x2did.device", "dev_2ddisk_2dby_5cx2did_2edevice"),
+            (
+                "dev-disk-by\\x2did.device",
+                "dev_2ddisk_2dby_5cx2did_2edevice",
+            ),
         ] {
             let path = format!("{UNIT_PREFIX}{path}");
             assert_eq!(unit_path(name), path);
             assert_eq!(unit_name(&path).as_deref(), Some(name));
         }
-        for odd in ["/org/freedesktop/systemd1", UNIT_PREFIX, "/org/freedesktop/systemd1/unit/a_2"] {
+        for odd in [
+            "/org/freedesktop/systemd1",
+            UNIT_PREFIX,
+            "/org/freedesktop/systemd1/unit/a_2",
+        ] {
             assert_eq!(unit_name(odd), None, "{odd}");
         }
     }
