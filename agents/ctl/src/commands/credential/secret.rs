@@ -37,7 +37,7 @@ pub fn read(name: &str) -> anyhow::Result<Secret> {
 fn ask(name: &str) -> anyhow::Result<Vec<u8>> {
     let prompt = format!("Secret {name}:");
     let asked = Command::new("systemd-ask-password")
-        .args(["--timeout=0", &prompt])
+        .args(["--timeout=0", "--echo=no", "--emoji=no", &prompt])
         .stdin(Stdio::inherit())
         .stderr(Stdio::inherit())
         .output()
