@@ -64,12 +64,19 @@ impl Directories {
     }
 }
 
-/// `<prefix>` of a program that lies in `<prefix>/libexec/roundsman`.
+/// `<prefix>` of an installed program: an agent lies in `<prefix>/libexec/roundsman`, the command
+/// in `<prefix>/bin` beside it.
 fn installed_prefix() -> Option<PathBuf> {
     let program = std::env::current_exe().ok()?;
-    let libexec = program.parent()?.parent()?;
-    let ours = program.parent()?.ends_with("libexec/roundsman");
-    ours.then(|| libexec.parent().map(Path::to_path_buf))?
+    let directory = program.parent()?;
+    let prefix = if directory.ends_with("libexec/roundsman") {
+        directory.parent()?.parent()?
+    } else {
+        directory
+            .parent()
+            .filter(|prefix| prefix.join("libexec/roundsman").is_dir())?
+    };
+    Some(prefix.to_path_buf())
 }
 
 #[derive(Default)]
