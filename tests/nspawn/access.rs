@@ -34,7 +34,7 @@ fn a_credential_reaches_its_agent_and_nobody_else() {
 
         machine
             .command(["roundsman", "credential", "add", "exporter", "token"])
-            .input("open sesame\n")
+            .input("open-sesame\n")
             .succeed()?;
         machine.succeed(["systemctl", "restart", EXPORTER])?;
         let status = |value: &str| -> Result<u16> {
@@ -42,7 +42,7 @@ fn a_credential_reaches_its_agent_and_nobody_else() {
                 .get(PORT, "/metrics", &[("Authorization", value)])?
                 .status)
         };
-        assert_eq!(status("Bearer open sesame")?, 200);
+        assert_eq!(status("Bearer open-sesame")?, 200);
         assert_eq!(status("Bearer guess")?, 401);
         assert_eq!(machine.get(PORT, "/metrics", &[])?.status, 401);
         assert_eq!(machine.run(["roundsman", "check"])?.code(), Some(0));
@@ -51,7 +51,7 @@ fn a_credential_reaches_its_agent_and_nobody_else() {
         let spread = machine.run([
             "grep",
             "-rlsF",
-            "open sesame",
+            "open-sesame",
             "/etc",
             "/run/roundsman",
             "/var/lib/roundsman",
@@ -66,7 +66,7 @@ fn a_credential_reaches_its_agent_and_nobody_else() {
         }
         let pid = machine.property(EXPORTER, "MainPID")?;
         let environment = machine.read_file(format!("/proc/{pid}/environ"))?;
-        ensure!(!environment.contains("open sesame"));
+        ensure!(!environment.contains("open-sesame"));
         Ok(())
     });
 }

@@ -66,7 +66,9 @@ fn split_sample(line: &str) -> Option<(String, f64)> {
     Some((format!("{name}{{{labels}}}"), value))
 }
 
-/// `device_error` came with node_exporter 1.9: left out, so that any version compares.
+/// Labels that came with later versions of node_exporter: left out, so that any one compares.
+const YOUNG: [&str; 2] = ["device_error=", "adminstate="];
+
 fn sorted(labels: &str) -> String {
     let mut parts = Vec::new();
     let (mut start, mut quoted, mut escaped) = (0, false, false);
@@ -83,7 +85,7 @@ fn sorted(labels: &str) -> String {
         }
     }
     parts.push(&labels[start..]);
-    parts.retain(|part| !part.is_empty() && !part.starts_with("device_error="));
+    parts.retain(|part| !part.is_empty() && !YOUNG.iter().any(|label| part.starts_with(label)));
     parts.sort_unstable();
     parts.join(",")
 }

@@ -69,19 +69,31 @@ fn prometheus_scrapes_and_answers() {
 }
 
 #[test]
-fn promtool_has_nothing_to_say_about_the_page() {
+fn promtool_complains_of_nothing_but_node_exporters_own_names() {
     installed("prometheus::promtool", |machine| {
         enable_everyday(machine)?;
         measure(machine)?;
-        let page = scrape(machine)?;
-        let lint = machine
-            .command(["/opt/peers/bin/promtool", "check", "metrics"])
-            .input(page)
-            .run()?;
-        assert_eq!(
-            (lint.code(), lint.stdout.as_str(), lint.stderr.as_str()),
-            (Some(0), "", "")
-        );
+        let complaints = lint(machine, scrape(machine)?)?;
+        // Names of the kernel's fields (camelCase) and of bits are node_exporter's, and stay.
+        let ours: Vec<_> = complaints
+            .lines()
+            .filter(|line| {
+                let theirs = line.starts_with("node_")
+                    && (line.contains("'camelCase'") || line.contains("\"bits\""));
+                !theirs
+            })
+            .collect();
+        ensure!(ours.is_empty(), "{ours:#?}");
         Ok(())
     });
+}
+
+fn lint(machine: &Machine, page: String) -> Result<String> {
+    let lint = machine
+        .command(["/opt/peers/bin/promtool", "check", "metrics"])
+        .input(page)
+        .run()?;
+    // 3: complaints; anything else: the page could not be read.
+    ensure!(matches!(lint.code(), Some(0 | 3)), "{lint}");
+    Ok(lint.stdout + &lint.stderr)
 }

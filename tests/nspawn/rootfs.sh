@@ -65,7 +65,8 @@ started=$SECONDS
 # shellcheck disable=SC2016
 printf '%s\n' "$sources" | mmdebstrap --mode=root --variant=minbase \
     --include="$packages" --aptopt="$settings" \
-    --customize-hook='rm -f "$1/etc/hostname" "$1/etc/resolv.conf"' \
+    --customize-hook='rm -f "$1/etc/hostname" "$1/etc/resolv.conf"
+        printf "127.0.0.1 localhost\n::1 localhost\n" >"$1/etc/hosts"' \
     --customize-hook='systemctl --root="$1" mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer' \
     --customize-hook='mkdir -p "$1/opt/peers/bin" "$1/tmp/peers" && cd "$1/tmp/peers" &&
         APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get download -qq '"$peers"' &&
