@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! page                     the page
+//! page --root DIR          of a tree of files
 //! page --openmetrics       the same as OpenMetrics
 //! page --all               with the collectors that are off by default
 //! page --cost 1000         1,000 pages: processor time of each, and of each collector
@@ -17,7 +18,9 @@ use rustix::time::{ClockId, clock_gettime};
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let has = |name: &str| arguments.iter().any(|argument| argument == name);
-    let host = Host::new(Root::new("/"));
+    let after = |name: &str| arguments.iter().skip_while(|a| *a != name).nth(1);
+    let root = after("--root").map_or("/", String::as_str);
+    let host = Host::new(Root::new(root));
     let all: Vec<_> = REGISTRY.iter().map(|entry| entry.name).collect();
     let enable: &[&str] = if has("--all") { &all } else { &[] };
     let mut collectors = Collectors::select(&host, enable, &[]).map_err(io::Error::other)?;
@@ -27,8 +30,7 @@ fn main() -> io::Result<()> {
         Format::Text
     };
     let mut page = Page::new(format);
-    let rounds = arguments.iter().skip_while(|a| *a != "--cost").nth(1);
-    if let Some(rounds) = rounds.and_then(|rounds| rounds.parse().ok()) {
+    if let Some(rounds) = after("--cost").and_then(|rounds| rounds.parse().ok()) {
         return cost(&host, &mut collectors, &mut page, rounds);
     }
     for report in collectors.collect(&mut page) {

@@ -22,7 +22,7 @@ impl Collector for ArpCollector {
             .read(scrape.buffer)
             .map_err(|error| error.or_no_data("ARP table"))?;
         let mut neighbours: BTreeMap<&[u8], u64> = BTreeMap::new();
-        for line in text.lines().skip(1) {
+        for line in text.table("HW address", "table of neighbours")? {
             let device = line.fields().nth(5);
             let device = device.ok_or_else(|| line.malformed("device of a neighbour"))?;
             *neighbours.entry(device).or_default() += 1;

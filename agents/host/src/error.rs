@@ -1,7 +1,10 @@
 //! Why a figure could not be had.
 
+use std::error::Error as StdError;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use roundsman_kit::Class;
 
 /// How much of a malformed item is quoted in a message.
 const QUOTED_BYTES: usize = 60;
@@ -62,6 +65,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// What an agent does about it: the exit code, the log level, whether it tries again.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::NoData { .. } => Class::NoData,
+            Self::Read { .. }
+            | Self::Malformed { .. }
+            | Self::Missing { .. }
+            | Self::Call { .. }
+            | Self::OwnView { .. } => Class::Unavailable,
+        }
+    }
+
     /// Whether there was simply nothing to report: the hardware or the module is not there.
     pub fn is_no_data(&self) -> bool {
         matches!(self, Self::NoData { .. })
@@ -106,4 +121,9 @@ impl Error {
             found: String::from_utf8_lossy(shown).into_owned(),
         }
     }
+}
+
+/// The class of an error of this crate: the classifier that agents list for `kit::run`.
+pub fn class_of(error: &(dyn StdError + 'static)) -> Option<Class> {
+    error.downcast_ref::<Error>().map(Error::class)
 }

@@ -62,7 +62,7 @@ pub mod uptime;
 pub mod vmstat;
 
 pub use collector::{Collector, Host, Scrape};
-pub use error::Error;
+pub use error::{Error, class_of};
 pub use filters::Filters;
 pub use registry::{Collectors, Outcome, REGISTRY, Registration, Report, UnknownCollector};
 pub use root::Root;

@@ -238,8 +238,10 @@ impl NetClassCollector {
             "Whether the interface is in the state \"up\": 1 yes, 0 no.",
         );
         for interface in &self.interfaces {
-            let up = interface.words[OPERSTATE].1 == "up";
-            family.sample(&[("device", &*interface.name)], up);
+            let state = &*interface.words[OPERSTATE].1;
+            if !state.is_empty() {
+                family.sample(&[("device", &*interface.name)], state == "up");
+            }
         }
         let mut family = scrape.page.gauge(
             "node_network_info",

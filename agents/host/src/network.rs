@@ -68,7 +68,7 @@ pub fn read(host: &Host) -> Result<Vec<Interface>, Error> {
 /// Fills `interfaces`, whose strings are used again.
 fn parse(text: Text<'_>, filters: &Filters, interfaces: &mut Vec<Interface>) -> Result<(), Error> {
     let mut n = 0;
-    for line in text.lines().skip(2) {
+    for line in text.table("Receive", "table of interfaces")?.skip(1) {
         // The name itself may hold a colon (an alias); the counters never do.
         let colon = memchr::memrchr(b':', line.bytes())
             .ok_or_else(|| line.malformed("network interface"))?;

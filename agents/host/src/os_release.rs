@@ -31,7 +31,7 @@ const ABSENT: Error = Error::NoData { what: "os-release" };
 /// Reads the description; [`Error::NoData`] where there is none.
 pub fn read(root: &Root) -> Result<OsRelease, Error> {
     for path in PATHS {
-        match read_once(&root.at(path), |text| Ok(parse(text))) {
+        match read_once(&root.at(path), parse) {
             Err(error) if error.is_missing_file() => {}
             done => return done,
         }
@@ -39,7 +39,7 @@ pub fn read(root: &Root) -> Result<OsRelease, Error> {
     Err(ABSENT)
 }
 
-fn parse(text: Text<'_>) -> OsRelease {
+fn parse(text: Text<'_>) -> Result<OsRelease, Error> {
     let mut os = OsRelease::default();
     for line in text.lines() {
         let line = printable(line.bytes());
@@ -64,7 +64,10 @@ fn parse(text: Text<'_>) -> OsRelease {
         };
         *field = unquoted(value);
     }
-    os
+    if os.id.is_empty() && os.name.is_empty() {
+        return Err(text.missing("ID or NAME"));
+    }
+    Ok(os)
 }
 
 /// A value of a shell assignment without its quotes and escapes.
@@ -136,7 +139,7 @@ impl Collector for OsReleaseCollector {
             match file.read(scrape.buffer) {
                 Err(error) if error.is_missing_file() => {}
                 done => {
-                    found = done.map(parse);
+                    found = done.and_then(parse);
                     break;
                 }
             }
@@ -193,7 +196,7 @@ mod tests {
     #[test]
     fn quotes_and_escapes_are_undone() {
         let text = "# x\nID=debian\nNAME=\"A \\\"b\\\" \\$c\"\nVARIANT='it \\is'\nVERSION_ID=\"12.4.1\"\nODD\n";
-        let os = parse(Text::new(Path::new("/etc/os-release"), text.as_bytes()));
+        let os = parse(Text::new(Path::new("/etc/os-release"), text.as_bytes())).unwrap();
         assert_eq!(os.id, "debian");
         assert_eq!(os.name, "A \"b\" $c");
         assert_eq!(os.variant, "it \\is");

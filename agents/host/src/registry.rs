@@ -229,6 +229,18 @@ mod tests {
     }
 
     #[test]
+    fn a_set_can_be_moved_to_a_thread_of_its_own() {
+        let host = Host::new(Root::new("/nonexistent"));
+        let mut collectors = Collectors::new(&host);
+        let failed = std::thread::spawn(move || {
+            let mut page = Page::new(Format::Text);
+            let reports = collectors.collect(&mut page).iter();
+            reports.filter(|report| !report.success()).count()
+        });
+        assert!(failed.join().unwrap() > 20);
+    }
+
+    #[test]
     fn collectors_are_chosen_by_name() {
         let host = Host::new(Root::new("/nonexistent"));
         let chosen = Collectors::select(&host, &["tcpstat"], &["arp"]).unwrap();

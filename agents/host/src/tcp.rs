@@ -33,7 +33,7 @@ struct Sums {
 }
 
 fn add(text: Text<'_>, sums: &mut Sums) -> Result<(), Error> {
-    for line in text.lines().skip(1) {
+    for line in text.table("local_address", "table of sockets")? {
         let mut fields = line.fields().skip(3);
         let (Some(state), Some(waiting)) = (fields.next(), fields.next()) else {
             return Err(line.malformed("state of a connection"));
@@ -63,19 +63,15 @@ impl TcpCollector {
 impl Collector for TcpCollector {
     fn collect(&mut self, scrape: &mut Scrape<'_>) -> Result<(), Error> {
         let mut sums = Sums::default();
-        let mut absent = 0;
-        for file in &mut self.0 {
-            match file
-                .read(scrape.buffer)
-                .and_then(|text| add(text, &mut sums))
-            {
-                Ok(()) => {}
-                Err(error) if error.is_missing_file() => absent += 1,
-                Err(error) => return Err(error),
-            }
-        }
-        if absent == self.0.len() {
-            return Err(Error::NoData { what: "TCP socket" });
+        let [v4, v6] = &mut self.0;
+        let text = v4.read(scrape.buffer);
+        let no_tcp = |error: Error| error.or_no_data("TCP socket");
+        add(text.map_err(no_tcp)?, &mut sums)?;
+        match v6.read(scrape.buffer) {
+            Ok(text) => add(text, &mut sums)?,
+            // IPv6 is switched off.
+            Err(error) if error.is_missing_file() => {}
+            Err(error) => return Err(error),
         }
         let mut family = scrape.page.gauge(
             "node_tcp_connection_states",

@@ -30,6 +30,19 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// The lines below the head of a table, which holds `column`. A file without its head is not
+    /// the table, and an empty one would pass for a table without entries.
+    pub(crate) fn table(self, column: &str, item: &'static str) -> Result<Lines<'a>, Error> {
+        let mut lines = self.lines();
+        match lines.next() {
+            Some(head) if memchr::memmem::find(head.bytes, column.as_bytes()).is_some() => {
+                Ok(lines)
+            }
+            Some(head) => Err(head.malformed(item)),
+            None => Err(self.missing(item)),
+        }
+    }
+
     /// The content of an attribute file, without the white space around it.
     pub(crate) fn trimmed(self) -> &'a [u8] {
         self.bytes.trim_ascii()

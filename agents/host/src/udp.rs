@@ -20,7 +20,7 @@ pub(crate) fn queues(line: Line<'_>, field: &[u8]) -> Result<(u64, u64), Error> 
 
 fn sum(text: Text<'_>) -> Result<(u64, u64), Error> {
     let mut all = (0_u64, 0_u64);
-    for line in text.lines().skip(1) {
+    for line in text.table("local_address", "table of sockets")? {
         let field = line.fields().nth(4);
         let field = field.ok_or_else(|| line.malformed("queues of a socket"))?;
         let (sent, received) = queues(line, field)?;

@@ -85,7 +85,8 @@ pub(super) struct Identity {
     stamp: Option<(i64, i64, u64)>,
     properties: Properties,
     rotational_file: File,
-    rotational: bool,
+    /// `1` for a disk that turns, `0` for one that does not, empty where it is not known.
+    rotational: &'static str,
 }
 
 impl Identity {
@@ -104,7 +105,7 @@ impl Identity {
             stamp: None,
             properties: Properties::default(),
             rotational_file: File::attribute(root, queue),
-            rotational: false,
+            rotational: "",
         }
     }
 
@@ -123,7 +124,11 @@ impl Identity {
             self.stamp = stamp;
         }
         let rotational = self.rotational_file.offered(buffer)?;
-        self.rotational = rotational.is_some_and(|text| text.trimmed() == b"1");
+        self.rotational = match rotational.map(|text| text.trimmed()) {
+            Some(b"1") => "1",
+            Some(b"0") => "0",
+            _ => "",
+        };
         Ok(())
     }
 }
@@ -147,7 +152,7 @@ pub(super) fn write(identities: &[Identity], page: &mut Page) {
             ("model", &found.model),
             ("serial", found.best_serial()),
             ("revision", &found.revision),
-            ("rotational", if identity.rotational { "1" } else { "0" }),
+            ("rotational", identity.rotational),
         ];
         family.sample(&labels, 1_u64);
     }
