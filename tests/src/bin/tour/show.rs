@@ -14,7 +14,7 @@ const FAMILIES: [&str; 4] = [
     "node_cpu_seconds_total",
     "node_memory_MemAvailable_bytes",
     "node_load1",
-    "node_boot_time_seconds",
+    "node_uname_info",
 ];
 /// A unit that can only fail, and that is none of ours.
 const BROKEN: &str =
@@ -60,10 +60,12 @@ pub fn scrape(machine: &Machine) -> Result<()> {
         .filter(|name| !families.contains(name))
         .collect();
     ensure!(missing.is_empty(), "the page lacks {missing:?}");
-    for line in text.lines().filter(|line| {
-        FAMILIES.iter().any(|family| line.starts_with(family)) || line.starts_with("node_uname")
-    }) {
-        println!("{line}");
+    for family in FAMILIES {
+        let of_family = |line: &&str| line.starts_with(family);
+        text.lines()
+            .filter(of_family)
+            .take(3)
+            .for_each(|line| println!("{line}"));
     }
     println!("… {} families in all", families.len());
     println!("\nin this machine's browser: http://{address}/metrics");
@@ -99,19 +101,15 @@ pub fn timer(machine: &Machine) -> Result<()> {
     Ok(())
 }
 
-/// What is in the store now.
+/// What is in the store now. The CPU's share needs two samples.
 pub fn store(machine: &Machine) -> Result<()> {
-    step("rows in the store");
+    step("rows in the store (roundsman samples)");
+    let show = ["roundsman", "samples", "--kind=cpu", "--kind=memory"];
     let samples = machine.wait_for("a second sample", Duration::from_secs(30), || {
-        let rows = machine.succeed(["roundsman", "samples", "--json"])?;
-        Ok((rows.lines().count() > 1).then_some(rows))
+        let rows = machine.succeed(show)?;
+        Ok((rows.contains(" cpu ") && rows.contains(" memory ")).then_some(rows))
     })?;
-    let newest = samples.lines().next().unwrap_or_default();
-    println!(
-        "{} samples, one of them: {:.400}…",
-        samples.lines().count(),
-        newest
-    );
+    println!("{samples}");
     Ok(())
 }
 
