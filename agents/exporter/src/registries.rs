@@ -99,7 +99,9 @@ impl Registries {
     pub fn ask(&self, scrape_ends: Instant) -> io::Result<Round> {
         let begun = Instant::now();
         let mut units: Vec<String> = fs::read_dir(&self.directory)?
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter_map(Result::ok)
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+            .filter_map(|entry| entry.file_name().into_string().ok())
             .filter(|unit| *unit != self.own)
             .collect();
         units.sort_unstable();
@@ -117,8 +119,8 @@ impl Registries {
     fn ask_one(&self, unit: String) -> Option<Asked> {
         let (socket, fault) = match self.send(&unit) {
             Ok(socket) => (Some(socket), None),
-            // A directory without a socket, or a file: nobody serves a registry there.
-            Err(Errno::NOENT | Errno::NOTDIR) => return None,
+            // A directory of something else.
+            Err(Errno::NOENT) => return None,
             Err(errno) => (None, Some(errno.into())),
         };
         Some(Asked {
