@@ -8,9 +8,13 @@
 //! `/dev/null` masks it.
 
 mod dump;
+mod environment;
 mod finding;
 mod fragments;
 mod merge;
+mod origins;
+mod pruned;
+mod words;
 
 use std::path::PathBuf;
 
@@ -20,7 +24,8 @@ use serde::{Deserialize, Serialize};
 pub use dump::{dump_json, dump_toml};
 pub use finding::{Finding, Invalid, Refused};
 pub use fragments::Directories;
-pub use merge::{Origins, load};
+pub use merge::load;
+pub use origins::Origins;
 
 use crate::secret::CredentialRef;
 

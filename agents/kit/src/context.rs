@@ -241,13 +241,22 @@ pub(crate) fn load<C: Config>(
     paths: &Paths,
 ) -> Result<Loaded<C>, Refused> {
     let root = args.config_root.as_deref().unwrap_or(paths.root());
-    let variables = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    if args.config_root.is_some() && !root.is_dir() {
+        let finding = config::Finding {
+            file: root.display().to_string(),
+            key: String::new(),
+            reason: "there is no such directory".into(),
+            remedy: "give --config-root the directory above etc/roundsman".into(),
+        };
+        return Err(Refused {
+            findings: vec![finding],
+        });
+    }
     config::load(
         &Directories::under(root),
         agent.name,
         args.instance.as_deref(),
-        variables,
+        std::env::vars_os(),
     )
 }
 
@@ -265,11 +274,8 @@ pub(crate) fn check_credentials<C: Config>(
             Some(config::Finding {
                 file: format!("roundsman-{}.service", agent.name),
                 key: format!("LoadCredential={}", named.credential),
-                reason: error.to_string(),
-                remedy: format!(
-                    "roundsman credential add {} {}",
-                    agent.name, named.credential
-                ),
+                remedy: error.remedy(agent.name),
+                reason: format!("{:#}", anyhow::Error::from(error)),
             })
         })
         .collect();

@@ -15,9 +15,10 @@ impl Paths {
         Self { root: root.into() }
     }
 
-    /// The places below `$ROUNDSMAN_ROOT`, or below `/` when it is not set.
+    /// The places below `$ROUNDSMAN_ROOT`, or below `/` when it is not set or empty.
     pub fn from_env() -> Self {
-        Self::under(std::env::var_os("ROUNDSMAN_ROOT").unwrap_or_else(|| "/".into()))
+        let root = std::env::var_os("ROUNDSMAN_ROOT").filter(|root| !root.is_empty());
+        Self::under(root.unwrap_or_else(|| "/".into()))
     }
 
     /// The prefix itself; host figures are read below it too.

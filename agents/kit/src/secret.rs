@@ -2,18 +2,62 @@
 //! A configuration key names a credential; the value never stands in a file of ours, in the
 //! environment, or in anything that is printed.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, IgnoredAny, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A configuration value that names a credential: `token = { credential = "pitcher-token" }`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+///
+/// What stands in its place is never repeated in an error: it may be the secret itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CredentialRef {
     /// The credential's name: the part before the colon in `LoadCredential=NAME:PATH`.
     pub credential: String,
+}
+
+/// What to write where a credential is wanted; `KEY` is where the key's own name goes.
+const WANTED: &str = "write KEY = { credential = \"NAME\" }";
+
+/// The characters of a name.
+const NAMES: &str = "letters, digits, \".\", \"_\" and \"-\", not \".\" first, at most 255 in all";
+
+impl<'de> Deserialize<'de> for CredentialRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// Takes anything, so that no error of the format's own can quote it.
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Table(BTreeMap<String, Held>),
+            Anything(IgnoredAny),
+        }
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Held {
+            Text(String),
+            Anything(IgnoredAny),
+        }
+        let reason = match Written::deserialize(deserializer)? {
+            Written::Table(table) => match (table.get("credential"), table.len()) {
+                (Some(Held::Text(name)), 1) if is_name(name) => {
+                    return Ok(Self {
+                        credential: name.clone(),
+                    });
+                }
+                (Some(Held::Text(_)), 1) => {
+                    let remedy = format!("{WANTED}; a NAME has {NAMES}");
+                    let reason = Unexpected::Other("this is not the name of a credential");
+                    return Err(D::Error::invalid_value(reason, &remedy.as_str()));
+                }
+                _ => "this table must name a credential, and hold nothing else",
+            },
+            Written::Anything(_) => "the secret itself must not stand here",
+        };
+        Err(D::Error::invalid_value(Unexpected::Other(reason), &WANTED))
+    }
 }
 
 /// The bytes of a secret. Neither `Debug` nor `Display` shows them.
@@ -42,7 +86,7 @@ impl fmt::Debug for Secret {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The name could leave the credentials directory.
-    #[error("\"{name}\" is not a credential name: use letters, digits, \".\", \"_\" and \"-\"")]
+    #[error("\"{name}\" is not the name of a credential: use {NAMES}")]
     Name {
         /// The refused name.
         name: String,
@@ -61,6 +105,29 @@ pub enum Error {
         /// The I/O error.
         source: io::Error,
     },
+    /// The credential is there and holds nothing.
+    #[error("credential \"{name}\" is empty")]
+    Empty {
+        /// The credential's name.
+        name: String,
+    },
+}
+
+impl Error {
+    /// What to do about it, for the unit of `agent`.
+    pub fn remedy(&self, agent: &str) -> String {
+        match self {
+            Self::Name { .. } => format!("use {NAMES}"),
+            Self::Missing { name } => format!("roundsman credential add {agent} {name}"),
+            Self::Empty { name } => {
+                format!("put the secret in: roundsman credential add {agent} {name}")
+            }
+            Self::Unreadable { name, .. } => format!(
+                "check that LoadCredential={name} of roundsman-{agent}.service names a plain \
+                 file, and that $CREDENTIALS_DIRECTORY belongs to the unit's user"
+            ),
+        }
+    }
 }
 
 /// The credentials that systemd passed to this unit.
@@ -113,6 +180,9 @@ impl Credentials {
         if bytes.last() == Some(&b'\n') {
             bytes.pop();
         }
+        if bytes.is_empty() {
+            return Err(Error::Empty { name: name() });
+        }
         Ok(Secret(bytes))
     }
 }
@@ -146,6 +216,16 @@ mod tests {
         assert!(matches!(
             credentials.read(&named("../token")),
             Err(Error::Name { .. })
+        ));
+        std::fs::write(dir.path().join("empty"), "\n").unwrap();
+        assert!(matches!(
+            credentials.read(&named("empty")),
+            Err(Error::Empty { .. })
+        ));
+        std::fs::create_dir(dir.path().join("odd")).unwrap();
+        assert!(matches!(
+            credentials.read(&named("odd")),
+            Err(Error::Unreadable { .. })
         ));
         assert!(matches!(
             Credentials::default().read(&named("token")),

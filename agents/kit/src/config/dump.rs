@@ -9,14 +9,18 @@ use super::{Config, Loaded};
 pub fn dump_toml<C: Config>(loaded: &Loaded<C>) -> String {
     let mut lines = Vec::new();
     walk(&loaded.origins.values(), "", &mut |key, value| {
-        let Ok(toml) = toml::Value::try_from(value) else {
-            return;
+        let toml = match value.as_str() {
+            Some(text) => basic_string(text),
+            None => match toml::Value::try_from(value) {
+                Ok(toml) => toml.to_string(),
+                Err(_) => return,
+            },
         };
         let origin = loaded.origins.of(value.tag());
-        lines.push(format!(
-            "{key} = {toml}  # {}\n",
-            origin.as_deref().unwrap_or("default")
-        ));
+        let origin = origin.as_deref().unwrap_or("default");
+        // A comment ends with its line.
+        let origin = origin.replace(char::is_control, "?");
+        lines.push(format!("{key} = {toml}  # {origin}\n"));
     });
     lines.concat()
 }
@@ -57,6 +61,13 @@ fn quote(key: &str) -> String {
     if !key.is_empty() && key.chars().all(bare) {
         key.to_owned()
     } else {
-        toml::Value::from(key).to_string()
+        basic_string(key)
     }
+}
+
+/// A string on one line: a key may not have several. TOML has JSON's escapes, and wants DEL
+/// escaped as well.
+fn basic_string(text: &str) -> String {
+    let json = serde_json::Value::from(text).to_string();
+    json.replace('\u{7f}', "\\u007f")
 }

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::Finding;
+
+/// No configuration is larger; what is, is some other file.
+const MOST_BYTES: u64 = 1024 * 1024;
 
 /// The directories of one suite, lowest priority first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +50,9 @@ impl Directories {
         instance: Option<&str>,
     ) -> (Vec<Fragment>, Vec<Finding>) {
         let mut reader = Reader::default();
+        for directory in self.descending() {
+            reader.refuse_dangling(directory);
+        }
         reader.read_main(self, "common", true);
         reader.read_main(self, agent, false);
         let unit = instance.map(|instance| format!("{agent}@{instance}"));
@@ -106,7 +113,9 @@ impl Reader {
                         by_name.entry(name).or_insert(path);
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    self.refuse_dangling(&drop_ins);
+                }
                 Err(error) => self.refuse(&drop_ins, &error),
             }
         }
@@ -115,24 +124,29 @@ impl Reader {
         }
     }
 
-    /// Takes one file; false if it does not exist. A link to `/dev/null` reads as empty, which
-    /// is what masking means.
+    /// Takes one file; false if it does not exist.
     fn take(&mut self, path: PathBuf, is_common: bool) -> bool {
-        match fs::read_to_string(&path) {
+        match read(&path) {
             Ok(text) => self.fragments.push(Fragment {
                 path,
                 text,
                 is_common,
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return path.is_symlink() && {
-                    self.refuse(&path, &io::Error::other("the link points nowhere"));
-                    true
-                };
+                return self.refuse_dangling(&path);
             }
             Err(error) => self.refuse(&path, &error),
         }
         true
+    }
+
+    /// A link to nothing is a mistake and no absence; true if `path` is one.
+    fn refuse_dangling(&mut self, path: &Path) -> bool {
+        let dangles = path.is_symlink() && !path.exists();
+        if dangles {
+            self.refuse(path, &io::Error::other("the link points nowhere"));
+        }
+        dangles
     }
 
     fn refuse(&mut self, path: &Path, error: &io::Error) {
@@ -150,6 +164,33 @@ impl Reader {
             remedy: remedy.into(),
         });
     }
+}
+
+/// The text of a regular file. A link to `/dev/null` reads as empty, which is what masking
+/// means; anything else could block, have no end, or do something when it is opened.
+fn read(path: &Path) -> io::Result<String> {
+    let found = fs::metadata(path)?;
+    let (null, device) = ((1, 3), found.rdev());
+    let device = (rustix::fs::major(device), rustix::fs::minor(device));
+    if found.file_type().is_char_device() && device == null {
+        return Ok(String::new());
+    }
+    if !found.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    // Should it have become a pipe meanwhile, this does not wait for a writer.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits();
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.cast_signed())
+        .open(path)?;
+    let mut text = String::new();
+    file.take(MOST_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MOST_BYTES {
+        return Err(io::Error::other("it is larger than 1 MiB"));
+    }
+    // Some editors put a byte order mark in front.
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned())
 }
 
 fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {

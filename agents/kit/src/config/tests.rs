@@ -1,3 +1,6 @@
+mod mistakes;
+mod sources;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -10,8 +13,28 @@ use crate::quantity::Span;
 struct Sample {
     every: Span,
     limit: u8,
+    name: String,
+    levels: Levels,
     endpoints: BTreeMap<String, Endpoint>,
     watches: Vec<Endpoint>,
+    paths: Vec<String>,
+    token: Option<CredentialRef>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Levels {
+    warning: f64,
+    critical: f64,
+}
+
+impl Default for Levels {
+    fn default() -> Self {
+        Self {
+            warning: 80.0,
+            critical: 90.0,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,20 +47,26 @@ struct Endpoint {
 
 impl Default for Sample {
     fn default() -> Self {
-        let (endpoints, watches) = Default::default();
         Self {
             every: Span::secs(60),
             limit: 10,
-            endpoints,
-            watches,
+            name: String::new(),
+            levels: Levels::default(),
+            endpoints: BTreeMap::new(),
+            watches: Vec::new(),
+            paths: Vec::new(),
+            token: None,
         }
     }
 }
 
 impl Config for Sample {
     fn validate(&self) -> Vec<Invalid> {
-        let bad = self.limit > 100;
-        Vec::from_iter(bad.then(|| Invalid::new("limit", "is above 100", "write 1 to 100")))
+        let limit = Invalid::new("limit", "is above 100", "write 1 to 100");
+        let levels = Invalid::new("levels", "not in order", "write warning <= critical");
+        let bad = (self.limit > 100).then_some(limit);
+        let disordered = (self.levels.warning > self.levels.critical).then_some(levels);
+        bad.into_iter().chain(disordered).collect()
     }
 
     fn credentials(&self) -> Vec<&CredentialRef> {
@@ -78,8 +107,12 @@ impl Tree {
     }
 
     fn findings(&self) -> Vec<String> {
+        self.findings_with(&[])
+    }
+
+    fn findings_with(&self, variables: &[(&str, &str)]) -> Vec<String> {
         let root = format!("{}/", self.root().display());
-        let refused = self.load(&[]).unwrap_err();
+        let refused = self.load(variables).unwrap_err();
         refused
             .findings
             .iter()
@@ -171,8 +204,9 @@ fn every_finding_of_one_run_is_reported_with_file_key_reason_and_remedy() {
         "etc/roundsman/common.toml: store: \"here\" is not an absolute path (write the whole",
         "etc/roundsman/sample.d/20-b.toml: line 1, column ",
         "etc/roundsman/sample.toml: every: found the number 60 (expected a span such as",
-        "etc/roundsman/sample.toml: limt: unknown key (one of: every, limit",
-        "etc/roundsman/sample.d/10-a.toml: limit: found \"many\" (expected u8)",
+        "etc/roundsman/sample.toml: limt: unknown key (one of: every, limit, name, levels, endpoints, watches, paths, token, \
+         log_level, store, host)",
+        "etc/roundsman/sample.d/10-a.toml: limit: found \"many\" (expected a whole number from 0 to 255)",
         "etc/roundsman/sample.d/10-a.toml: endpoints.x.uri: unknown key (one of: url, token)",
         "etc/roundsman/sample.d/30-c.toml: watches.1.url: found the number 5",
     ];
@@ -209,7 +243,8 @@ fn what_cannot_be_read_is_a_finding_not_a_default() {
 fn a_dump_loads_again_and_names_each_origin() {
     let tree = Tree::new(&[(
         "etc/roundsman/sample.toml",
-        "limit = 7\n[endpoints.'a.b']\nurl = 'http://a'\ntoken = { credential = 't' }",
+        "limit = 7\nname = \"one\\ntwo\\u007f\"\n[endpoints.'a.b']\nurl = 'http://a'\n\
+         token = { credential = 't' }\n[endpoints.\"x\\ny\"]\nurl = 'http://b'",
     )]);
     let loaded = tree.load(&[("ROUNDSMAN_SAMPLE__EVERY", "5m")]).unwrap();
     let dump = dump_toml(&loaded);
