@@ -67,7 +67,7 @@ impl Site {
             scraper,
             inbox,
             pool: Pool::default(),
-            gzip: Gzip::default(),
+            gzip: None,
             last: None,
         };
         let serve = move |request: Request| desk.metrics(&request.head);
@@ -116,7 +116,8 @@ struct Desk {
     scraper: Scraper,
     inbox: Inbox,
     pool: Pool,
-    gzip: Gzip,
+    /// Made for the first client that wants it: it takes more memory than all pages.
+    gzip: Option<Gzip>,
     last: Option<Made>,
 }
 
@@ -159,12 +160,15 @@ impl Desk {
             self.scraper.adopt(change);
         }
         let begun = Instant::now();
+        // Its buffer comes back here, unless a client is still reading it.
+        self.last = None;
         let mut page = self.pool.take();
         let ends = deadline(head, self.scraper.usual_deadline());
         self.scraper.scrape(format, ends, &mut page);
         if is_packed {
             let mut packed = self.pool.take();
-            self.gzip.pack(&page, &mut packed);
+            let gzip = self.gzip.get_or_insert_default();
+            gzip.pack(&page, &mut packed);
             self.pool.give_back(mem::replace(&mut page, packed));
         }
         let body = self.pool.lend(page);
