@@ -59,6 +59,10 @@ fn rounds(ctx: &mut Context, mut settings: Settings) -> anyhow::Result<()> {
         .register(Box::new(rounds.clone()))?;
     let _registry = ctx.metrics().serve(ctx.paths())?;
     ctx.ready(&format!("a round every {}", settings.every));
+    if ctx.once() {
+        rounds.inc();
+        return Ok(());
+    }
     loop {
         match ctx.wait(settings.every.0, &[])? {
             Wake::Stop => return Ok(()),

@@ -1,11 +1,14 @@
 //! What an agent is, and the one entry point of all of them.
 
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use crate::args::{self, Args};
 use crate::config::{self, Config, Loaded, Refused};
 use crate::context::{self, Context};
 use crate::error::{Class, Classifier};
+use crate::listen;
 use crate::log::{self as journal, id};
 use crate::paths::Paths;
 
@@ -39,9 +42,31 @@ pub struct Agent {
 /// The exit code for a wrong command line: `EX_USAGE` of `sysexits.h`.
 const USAGE: u8 = 64;
 
-/// Runs an agent: arguments, log, configuration, signals, metrics, body, `STOPPING=1`, the error
-/// chain printed once, exit code. Nothing of the agent exists before its configuration is whole.
+/// Runs an agent: passed sockets, arguments, log, configuration, signals, metrics, body,
+/// `STOPPING=1`, the error chain printed once, exit code. Nothing of the agent exists before its
+/// configuration is whole. A panic anywhere is a [`Class::Bug`].
 pub fn run<C: Config>(
+    agent: &'static Agent,
+    body: impl FnOnce(&mut Context, C) -> anyhow::Result<()>,
+) -> ExitCode {
+    listen::take(agent.name);
+    // Nothing of what the closure shares is looked at after a panic.
+    catch_unwind(AssertUnwindSafe(|| guarded(agent, body))).unwrap_or_else(|panic| {
+        // The panic itself, with its place, is on stderr already.
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let text = text.unwrap_or("no message");
+        log::error!(
+            MESSAGE_ID = id::AGENT_FAILED,
+            "ROUNDSMAN_CLASS" = Class::Bug.label(),
+            "ROUNDSMAN_CAUSE" = text;
+            "panicked, which is a bug: {text}"
+        );
+        Class::Bug.exit_code().into()
+    })
+}
+
+fn guarded<C: Config>(
     agent: &'static Agent,
     body: impl FnOnce(&mut Context, C) -> anyhow::Result<()>,
 ) -> ExitCode {
@@ -116,15 +141,28 @@ fn inspect<C: Config>(args: &Args, loaded: Result<Loaded<C>, Refused>) -> ExitCo
             (findings.to_string(), Class::Config.exit_code())
         }
         (Err(refused), false) => {
-            refused
-                .findings
-                .iter()
-                .for_each(|finding| eprintln!("{finding}"));
+            for finding in &refused.findings {
+                // The exit code says it as well.
+                let _ = writeln!(io::stderr(), "{finding}");
+            }
             (String::new(), Class::Config.exit_code())
         }
     };
-    if !text.is_empty() {
-        println!("{}", text.trim_end());
+    match print(text.trim_end()) {
+        Ok(()) => code.into(),
+        // Whoever reads has read enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code.into(),
+        Err(error) => {
+            log::error!("writing to standard output: {error}");
+            Class::Unavailable.exit_code().into()
+        }
     }
-    code.into()
+}
+
+fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    if !text.is_empty() {
+        writeln!(stdout, "{text}")?;
+    }
+    stdout.flush()
 }

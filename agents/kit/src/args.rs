@@ -1,5 +1,6 @@
 //! The arguments of every agent. There are no others: what an agent does is in files.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, Command, value_parser};
@@ -55,7 +56,7 @@ pub fn command(agent: &Agent) -> Command {
         command.arg(
             Arg::new("instance")
                 .value_name("INSTANCE")
-                .help("The instance of the unit"),
+                .help("The instance of the unit; after -- if it may begin with -"),
         )
     } else {
         command
@@ -67,7 +68,14 @@ pub fn command(agent: &Agent) -> Command {
 /// # Errors
 /// What clap says; `--help` and `--version` arrive here as well.
 pub(crate) fn parse(agent: &Agent) -> Result<Args, clap::Error> {
-    let matches = command(agent).try_get_matches()?;
+    parse_from(agent, std::env::args_os())
+}
+
+fn parse_from(
+    agent: &Agent,
+    typed: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<Args, clap::Error> {
+    let matches = command(agent).try_get_matches_from(typed)?;
     Ok(Args {
         check_config: matches.get_flag("check-config"),
         dump_config: matches.get_flag("dump-config"),
@@ -80,4 +88,39 @@ pub(crate) fn parse(agent: &Agent) -> Result<Args, clap::Error> {
             None
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Kind;
+
+    const TEMPLATE: Agent = Agent {
+        name: "sample",
+        version: "1",
+        about: "Is a template",
+        kind: Kind::Oneshot,
+        is_template: true,
+        classifiers: &[],
+    };
+
+    #[test]
+    fn an_instance_may_begin_with_a_hyphen_and_an_option_is_none() {
+        let instance = |typed: &[&str]| {
+            let typed = ["roundsman-sample"].iter().chain(typed);
+            parse_from(&TEMPLATE, typed.copied()).map(|args| (args.instance, args.once))
+        };
+        let root = Some("-.mount".to_owned());
+        assert_eq!(instance(&["--", "-.mount"]).unwrap(), (root.clone(), false));
+        assert_eq!(
+            instance(&["--once", "--", "-.mount"]).unwrap(),
+            (root, true)
+        );
+        let plain = Some("a.service".to_owned());
+        assert_eq!(instance(&["a.service", "--once"]).unwrap(), (plain, true));
+        let option = Some("--once".to_owned());
+        assert_eq!(instance(&["--", "--once"]).unwrap(), (option, false));
+        instance(&["--onec"]).unwrap_err();
+        instance(&["-x"]).unwrap_err();
+    }
 }

@@ -123,6 +123,6 @@ pub(super) fn descend<'v>(value: &'v Value, path: &[String]) -> Option<(&'v Valu
 }
 
 /// The index that a segment of a path names.
-pub(super) fn index(segment: &String) -> Option<usize> {
+pub(super) fn index(segment: &str) -> Option<usize> {
     segment.trim_matches(['[', ']']).parse().ok()
 }

@@ -71,7 +71,10 @@ fn remove(
                 || dict.remove(&key).is_some()
         }
         Value::Array(_, items) => {
-            let at = path.first().and_then(index).filter(|at| *at < items.len());
+            let at = path
+                .first()
+                .and_then(|at| index(at))
+                .filter(|at| *at < items.len());
             let Some(at) = at else {
                 return false;
             };
