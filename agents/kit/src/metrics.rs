@@ -4,15 +4,15 @@
 //! tiny_http answers only here, where nobody but our own group can connect; everything that
 //! faces a network goes through the `net` crate.
 
+mod server;
+
 use std::io;
-use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use prometheus::{IntGauge, Opts, Registry, TextEncoder};
 
-use crate::{Paths, atomic, listen};
+pub use server::RegistryServer;
 
-const TEXT_FORMAT: &[u8] = b"text/plain; version=0.0.4; charset=utf-8";
+use crate::{Paths, atomic, listen};
 
 /// The registry of one agent.
 #[derive(Debug, Clone)]
@@ -68,53 +68,26 @@ impl Metrics {
     /// only, until the returned server is dropped.
     ///
     /// # Errors
-    /// The socket cannot be bound.
+    /// The socket cannot be bound; the error names it, and what to do.
     pub fn serve(&self, paths: &Paths) -> io::Result<RegistryServer> {
-        let listener = listen::bind_unix(&paths.registry_socket(&self.unit), 0o660)?;
-        let server = tiny_http::Server::from_listener(listener, None).map_err(io::Error::other)?;
-        let server = Arc::new(server);
-        let (accepting, metrics) = (Arc::clone(&server), self.clone());
-        let thread = std::thread::Builder::new()
-            .name("registry".into())
-            .spawn(move || {
-                // An error of `recv` is the end of the server; `unblock` makes one on purpose.
-                while let Ok(request) = accepting.recv() {
-                    answer(request, &metrics);
-                }
-            })?;
-        Ok(RegistryServer {
-            server,
-            thread: Some(thread),
-        })
+        let path = paths.registry_socket(&self.unit);
+        let told = |error: io::Error| {
+            let remedy = self.remedy(error.kind());
+            let text = format!("serving metrics on {}: {error}{remedy}", path.display());
+            io::Error::new(error.kind(), text)
+        };
+        let listener = listen::bind_unix(&path, 0o660).map_err(told)?;
+        RegistryServer::start(self.clone(), listener, path.clone()).map_err(told)
     }
-}
 
-fn answer(request: tiny_http::Request, metrics: &Metrics) {
-    let response = match metrics.text() {
-        Ok(text) => {
-            let response = tiny_http::Response::from_string(text);
-            match tiny_http::Header::from_bytes(&b"Content-Type"[..], TEXT_FORMAT) {
-                Ok(header) => response.with_header(header),
-                Err(()) => response,
+    fn remedy(&self, kind: io::ErrorKind) -> String {
+        let unit = &self.unit;
+        match kind {
+            io::ErrorKind::AddrInUse => format!(" (stop the other roundsman-{unit})"),
+            io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => {
+                format!(" (RuntimeDirectory=roundsman/{unit} in the unit makes its directory)")
             }
-        }
-        Err(error) => tiny_http::Response::from_string(error.to_string()).with_status_code(500),
-    };
-    // The peer may be gone; the next scrape asks again.
-    let _ = request.respond(response);
-}
-
-/// A running registry server; dropping it ends it.
-pub struct RegistryServer {
-    server: Arc<tiny_http::Server>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Drop for RegistryServer {
-    fn drop(&mut self) {
-        self.server.unblock();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+            _ => String::new(),
         }
     }
 }
