@@ -50,8 +50,13 @@ pub fn run<C: Config>(
     body: impl FnOnce(&mut Context, C) -> anyhow::Result<()>,
 ) -> ExitCode {
     listen::take(agent.name);
+    caught(|| guarded(agent, body))
+}
+
+/// Runs `work`; a panic in it is reported as any other end by a bug.
+fn caught(work: impl FnOnce() -> ExitCode) -> ExitCode {
     // Nothing of what the closure shares is looked at after a panic.
-    catch_unwind(AssertUnwindSafe(|| guarded(agent, body))).unwrap_or_else(|panic| {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         // The panic itself, with its place, is on stderr already.
         let text = panic.downcast_ref::<&str>().copied();
         let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
@@ -165,4 +170,16 @@ fn print(text: &str) -> io::Result<()> {
         writeln!(stdout, "{text}")?;
     }
     stdout.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_ends_as_a_bug() {
+        let end = caught(|| panic!("a broken invariant"));
+        assert_eq!(end, ExitCode::from(Class::Bug.exit_code()));
+        assert_eq!(caught(|| ExitCode::SUCCESS), ExitCode::SUCCESS);
+    }
 }
