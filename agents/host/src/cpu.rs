@@ -159,6 +159,7 @@ pub fn read(root: &Root) -> Result<Cpu, Error> {
 
 fn parse(text: Text<'_>, cpu: &mut Cpu) -> Result<(), Error> {
     cpu.cores.clear();
+    let mut total = None;
     for line in text.lines() {
         let Some(number) = line.bytes().strip_prefix(b"cpu") else {
             break;
@@ -175,7 +176,7 @@ fn parse(text: Text<'_>, cpu: &mut Cpu) -> Result<(), Error> {
         }
         let digits = number.iter().take_while(|byte| **byte != b' ').count();
         match &number[..digits] {
-            [] => cpu.total = times,
+            [] => total = Some(times),
             digits => cpu.cores.push(Core {
                 number: decimal(digits).ok_or_else(|| line.malformed("processor number"))?,
                 times,
@@ -185,6 +186,7 @@ fn parse(text: Text<'_>, cpu: &mut Cpu) -> Result<(), Error> {
     if cpu.cores.is_empty() {
         return Err(text.missing("processor"));
     }
+    cpu.total = total.ok_or_else(|| text.missing("sum over all processors"))?;
     Ok(())
 }
 
@@ -272,7 +274,13 @@ mod tests {
         assert_eq!(cpu.cores.len(), 1);
         assert_eq!(cpu.total.total(), 10);
         assert_eq!(cpu.cores[0].times.steal, 0);
-        for wrong in ["cpu  1 2 3\ncpu0 1 2 3\n", "cpux 1 2 3 4\n", "intr 5\n", ""] {
+        for wrong in [
+            "cpu  1 2 3\ncpu0 1 2 3\n",
+            "cpu0 1 2 3 4\n",
+            "cpux 1 2 3 4\n",
+            "intr 5\n",
+            "",
+        ] {
             assert!(parsed(wrong).is_err(), "{wrong:?}");
         }
     }
