@@ -1,10 +1,13 @@
 //! What `/etc/roundsman/hostmetrics.toml` may hold.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use roundsman_kit::Invalid;
 use roundsman_kit::quantity::Span;
 use serde::{Deserialize, Serialize};
+
+use crate::plan::Level;
 
 /// The keys of `hostmetrics`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,10 +23,29 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Measure {
-    /// Mount points whose path begins with one of these are left out.
+    /// Mounts at and below these directories are left out.
     pub exclude_mounts: Vec<String>,
-    /// Interfaces whose name begins with one of these are left out.
+    /// Interfaces of these names are left out; a `*` at the end stands for anything.
     pub exclude_interfaces: Vec<String>,
+}
+
+impl Measure {
+    /// Whether the mount there is measured.
+    pub fn keeps_mount(&self, mount_point: &str) -> bool {
+        let path = Path::new(mount_point);
+        !self.exclude_mounts.iter().any(|out| path.starts_with(out))
+    }
+
+    /// Whether the interface is measured.
+    pub fn keeps_interface(&self, name: &str) -> bool {
+        !self
+            .exclude_interfaces
+            .iter()
+            .any(|out| match out.strip_suffix('*') {
+                Some(prefix) => name.starts_with(prefix),
+                None => name == out,
+            })
+    }
 }
 
 /// When a figure becomes an event. Every one can be switched off by `enabled = false`.
@@ -92,15 +114,15 @@ impl Default for Config {
                 exclude_mounts: owned(&["/boot"]),
                 exclude_interfaces: owned(&[
                     "lo",
-                    "docker",
-                    "veth",
-                    "br-",
-                    "tun",
-                    "tailscale",
-                    "wg",
-                    "zt",
-                    "dummy",
-                    "virbr",
+                    "docker*",
+                    "veth*",
+                    "br-*",
+                    "tun*",
+                    "tailscale*",
+                    "wg*",
+                    "zt*",
+                    "dummy*",
+                    "virbr*",
                 ]),
             },
             thresholds: Thresholds::default(),
@@ -153,98 +175,104 @@ impl Thresholds {
     }
 }
 
+/// The two limits that hold for one subject.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// At or above this it is a warning.
+    pub warning: f64,
+    /// At or above this it is critical.
+    pub critical: f64,
+}
+
+impl Limits {
+    /// That of one level.
+    pub fn of(self, level: Level) -> f64 {
+        match level {
+            Level::Warning => self.warning,
+            Level::Critical => self.critical,
+        }
+    }
+}
+
 impl Threshold {
-    /// The levels that hold for `subject`; `None` when it is not judged.
-    pub fn levels(&self, subject: &str) -> Option<(f64, f64)> {
+    /// The limits that hold for `subject`; `None` when it is not judged.
+    pub fn limits(&self, subject: &str) -> Option<Limits> {
         let own = self.subjects.get(subject);
         let enabled = own.and_then(|own| own.enabled).unwrap_or(self.enabled);
-        let warning = own.and_then(|own| own.warning).unwrap_or(self.warning);
-        let critical = own.and_then(|own| own.critical).unwrap_or(self.critical);
-        enabled.then_some((warning, critical))
+        enabled.then_some(Limits {
+            warning: own.and_then(|own| own.warning).unwrap_or(self.warning),
+            critical: own.and_then(|own| own.critical).unwrap_or(self.critical),
+        })
     }
 }
 
 impl roundsman_kit::Config for Config {
     fn validate(&self) -> Vec<Invalid> {
-        self.thresholds
-            .all()
-            .into_iter()
-            .flat_map(|(name, threshold)| check(name, threshold))
+        let measure = &self.measure;
+        let mounts = measure.exclude_mounts.iter().filter_map(|out| mount(out));
+        let interfaces = &measure.exclude_interfaces;
+        let interfaces = interfaces.iter().filter_map(|out| interface(out));
+        let thresholds = self.thresholds.all();
+        mounts
+            .chain(interfaces)
+            .chain(thresholds.into_iter().flat_map(|(name, t)| check(name, t)))
             .collect()
     }
 }
 
+fn mount(excluded: &str) -> Option<Invalid> {
+    let path = Path::new(excluded);
+    let is_sound = path.is_absolute() && path.parent().is_some();
+    (!is_sound).then(|| {
+        Invalid::new(
+            "measure.exclude_mounts",
+            format!("{excluded:?} is not the path of a directory below /"),
+            "write absolute paths, as \"/boot\"",
+        )
+    })
+}
+
+fn interface(excluded: &str) -> Option<Invalid> {
+    let name = excluded.strip_suffix('*').unwrap_or(excluded);
+    (excluded.is_empty() || name.contains('*')).then(|| {
+        Invalid::new(
+            "measure.exclude_interfaces",
+            format!("{excluded:?} names no interface"),
+            "write a name, as \"lo\", or the beginning of names, as \"veth*\"",
+        )
+    })
+}
+
 fn check(name: &str, threshold: &Threshold) -> Vec<Invalid> {
     let mut found = Vec::new();
-    let mut levels = |key: String, warning: f64, critical: f64| {
+    let key = format!("thresholds.{name}");
+    let hysteresis = threshold.hysteresis;
+    if hysteresis.is_nan() || hysteresis < 0.0 {
+        let reason = format!("{hysteresis} is not a distance");
+        let key = format!("{key}.hysteresis");
+        found.push(Invalid::new(key, reason, "write 0 or more"));
+    }
+    let whole = Limits {
+        warning: threshold.warning,
+        critical: threshold.critical,
+    };
+    let own = threshold.subjects.keys().filter_map(|subject| {
+        let limits = threshold.limits(subject)?;
+        Some((format!("{key}.subjects.{subject}"), limits))
+    });
+    for (key, Limits { warning, critical }) in [(key.clone(), whole)].into_iter().chain(own) {
         // Negated, so that a NaN is refused as well.
         if !(warning > 0.0 && warning <= critical && critical.is_finite()) {
             let reason = format!("warning {warning} and critical {critical} are not in order");
             found.push(Invalid::new(key, reason, "write 0 < warning <= critical"));
+        } else if hysteresis >= warning {
+            let reason = format!("hysteresis {hysteresis} would never let warning {warning} clear");
+            let remedy = "write a hysteresis less than warning";
+            found.push(Invalid::new(key, reason, remedy));
         }
-    };
-    levels(
-        format!("thresholds.{name}"),
-        threshold.warning,
-        threshold.critical,
-    );
-    for subject in threshold.subjects.keys() {
-        if let Some((warning, critical)) = threshold.levels(subject) {
-            levels(
-                format!("thresholds.{name}.subjects.{subject}"),
-                warning,
-                critical,
-            );
-        }
-    }
-    if !(threshold.hysteresis >= 0.0 && threshold.hysteresis < threshold.warning) {
-        let reason = format!("{} would never let a warning clear", threshold.hysteresis);
-        let key = format!("thresholds.{name}.hysteresis");
-        found.push(Invalid::new(
-            key,
-            reason,
-            "write 0 or more, and less than warning",
-        ));
     }
     found
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use roundsman_kit::Config as _;
-
-    #[test]
-    fn levels_out_of_order_are_found_per_subject() {
-        let mut config = Config::default();
-        assert!(config.validate().is_empty());
-        config.thresholds.disk.warning = 99.0;
-        config.thresholds.memory.hysteresis = 90.0;
-        let tight = Levels {
-            critical: Some(f64::NAN),
-            ..Levels::default()
-        };
-        config
-            .thresholds
-            .temperature
-            .subjects
-            .insert("cpu".into(), tight);
-        let keys: Vec<_> = config
-            .validate()
-            .into_iter()
-            .map(|found| found.key)
-            .collect();
-        let expected = [
-            "thresholds.disk",
-            "thresholds.memory.hysteresis",
-            "thresholds.temperature.subjects.cpu",
-        ];
-        assert_eq!(keys, expected);
-    }
-
-    #[test]
-    fn the_shipped_file_shows_every_key_at_its_default() {
-        let text = include_str!("../../../config/hostmetrics.toml");
-        roundsman_tests::assert_shipped_config(text, &Config::default());
-    }
-}
+mod tests;

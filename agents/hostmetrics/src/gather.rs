@@ -3,9 +3,12 @@
 mod disks;
 mod processor;
 mod system;
+mod temperature;
 mod traffic;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::error::Error as _;
+use std::time::Duration;
 
 use roundsman_host::{Error, Host, os_release, uptime};
 use serde_json::{Map, Value};
@@ -20,7 +23,7 @@ type Collector = fn(&mut Gathering<'_>) -> Result<(), Error>;
 /// Every subject, once. A subject that the machine does not have is no failure.
 const COLLECTORS: [(&str, Collector); 9] = [
     ("cpu", processor::cpu),
-    ("temperature", processor::temperature),
+    ("temperature", temperature::temperature),
     ("memory", system::memory),
     ("pressure", system::pressure),
     ("filesystem", disks::filesystem),
@@ -43,6 +46,10 @@ pub struct Round {
     pub counters: Option<Counters>,
     /// CPU time that was not idle since the previous run, 0 to 1.
     pub cpu_busy: Option<f64>,
+    /// Milliseconds since the boot.
+    pub uptime_ms: Option<u64>,
+    /// Mounts that could not be entered or did not answer.
+    pub mounts_unreadable: usize,
     /// Temperature sensors that gave no figure, as some do while their device is off.
     pub sensors_unreadable: usize,
     /// Subjects that were asked.
@@ -59,16 +66,14 @@ struct Gathering<'a> {
     measure: &'a Measure,
     round: Round,
     counters: Counters,
+    boot_id: Option<String>,
+    uptime: Option<Duration>,
     /// The previous run's counters and the seconds since then, if rates make sense.
     before: Option<(&'a Counters, f64)>,
 }
 
 /// Reads every subject once.
 pub fn gather(host: &Host, measure: &Measure, before: Option<&Counters>) -> Round {
-    let counters = now(host);
-    let since = before.zip(counters.as_ref());
-    let since = since.and_then(|(before, now)| Some((before, now.seconds_since(before)?)));
-    let is_known_boot = counters.is_some();
     let mut gathering = Gathering {
         host,
         measure,
@@ -76,9 +81,16 @@ pub fn gather(host: &Host, measure: &Measure, before: Option<&Counters>) -> Roun
             os: os_name(host),
             ..Round::default()
         },
-        counters: counters.unwrap_or_default(),
-        before: since,
+        counters: Counters::default(),
+        boot_id: None,
+        uptime: None,
+        before: None,
     };
+    let counters = gathering.start();
+    let is_known_boot = counters.is_some();
+    let since = before.zip(counters.as_ref());
+    gathering.before = since.and_then(|(before, now)| Some((before, now.seconds_since(before)?)));
+    gathering.counters = counters.unwrap_or_default();
     for (name, collect) in COLLECTORS {
         gathering.round.collectors.push(name);
         if let Err(error) = collect(&mut gathering) {
@@ -96,22 +108,44 @@ pub fn gather(host: &Host, measure: &Measure, before: Option<&Counters>) -> Roun
 }
 
 impl Gathering<'_> {
+    /// The identity of the boot and the time since then; without both there are no rates.
+    fn start(&mut self) -> Option<Counters> {
+        let (boot_id, uptime) = (
+            uptime::boot_id(&self.host.root),
+            uptime::read(&self.host.root),
+        );
+        self.boot_id = self.counted("system", boot_id);
+        self.uptime = self.counted("system", uptime);
+        self.round.uptime_ms = self
+            .uptime
+            .and_then(|uptime| uptime.as_millis().try_into().ok());
+        Some(Counters {
+            boot_id: self.boot_id.clone()?,
+            uptime_ms: self.round.uptime_ms?,
+            ..Counters::default()
+        })
+    }
+
     fn failed(&mut self, collector: &'static str, error: &Error) {
-        self.round
-            .failed
-            .entry(collector)
-            .or_insert_with(|| error.to_string());
+        self.lacks(collector, &chain(error));
+    }
+
+    /// The collector failed, or a part of it did.
+    fn lacks(&mut self, collector: &'static str, reason: &str) {
+        let failed = &mut self.round.failed;
+        failed.entry(collector).or_insert_with(|| reason.to_owned());
+    }
+
+    /// The value, or nothing and a counted failure.
+    fn counted<T>(&mut self, collector: &'static str, read: Result<T, Error>) -> Option<T> {
+        read.inspect_err(|error| self.failed(collector, error)).ok()
     }
 
     /// The value, or nothing: a part that this machine does not have is no failure.
     fn optional<T>(&mut self, collector: &'static str, read: Result<T, Error>) -> Option<T> {
         match read {
-            Ok(value) => Some(value),
             Err(error) if error.is_missing_file() || error.is_no_data() => None,
-            Err(error) => {
-                self.failed(collector, &error);
-                None
-            }
+            read => self.counted(collector, read),
         }
     }
 
@@ -130,10 +164,25 @@ impl Gathering<'_> {
         }
     }
 
-    /// All subjects of these thresholds were seen: one that is missing is gone.
-    fn complete(&mut self, kinds: &[&'static str]) {
-        self.round.seen.complete.extend(kinds);
+    /// The source of these thresholds was read whole: what [`Self::exists`] does not name is gone.
+    fn list(&mut self, kinds: &[&'static str]) {
+        for kind in kinds {
+            self.round.seen.listed.entry(kind).or_default();
+        }
     }
+
+    /// The source lists this subject, whether or not there is a figure for it.
+    fn exists(&mut self, kind: &'static str, subject: &str) {
+        if let Some(listed) = self.round.seen.listed.get_mut(kind) {
+            listed.insert(subject.to_owned());
+        }
+    }
+}
+
+/// The error with its causes: which file, and why.
+fn chain(error: &Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Puts a value into a payload, rounded to hundredths; one that is not known is left out.
@@ -146,17 +195,6 @@ fn put(payload: &mut Map<String, Value>, key: &str, value: Option<f64>) {
 /// `part` of `whole` in percent.
 fn percent(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 * 100.0 / whole as f64)
-}
-
-/// The identity of the boot and the time since then; without both there are no rates.
-fn now(host: &Host) -> Option<Counters> {
-    let boot_id = uptime::boot_id(&host.root).ok()?;
-    let uptime_ms = uptime::read(&host.root).ok()?.as_millis().try_into().ok()?;
-    Some(Counters {
-        boot_id,
-        uptime_ms,
-        ..Counters::default()
-    })
 }
 
 fn os_name(host: &Host) -> String {
@@ -182,9 +220,8 @@ fn sentence(round: &Round) -> String {
             disk.subject, disk.value
         ));
     }
-    let failed: BTreeSet<_> = round.failed.keys().copied().collect();
-    if !failed.is_empty() {
-        let names: Vec<_> = failed.into_iter().collect();
+    if !round.failed.is_empty() {
+        let names: Vec<_> = round.failed.keys().copied().collect();
         parts.push(format!("not readable: {}", names.join(", ")));
     }
     parts.join(", ")

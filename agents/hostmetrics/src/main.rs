@@ -6,10 +6,12 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod events;
 mod gather;
 mod metrics;
 mod plan;
 mod previous;
+mod record;
 mod run;
 
 use std::process::ExitCode;

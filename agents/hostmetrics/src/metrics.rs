@@ -1,22 +1,18 @@
 //! The figures that hostmetrics leaves as a textfile for the exporter.
 
-use std::collections::BTreeMap;
-
-use prometheus::{Gauge, GaugeVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{
+    Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
 
 use crate::gather::Round;
 use crate::plan::{Conditions, Level};
+use crate::previous::Previous;
 
 /// Registers the figures of one run.
 ///
 /// # Errors
 /// A family that the registry refuses.
-pub fn fill(
-    registry: &Registry,
-    round: &Round,
-    failures: &BTreeMap<String, u64>,
-    conditions: &Conditions,
-) -> Result<(), prometheus::Error> {
+pub fn fill(registry: &Registry, round: &Round, after: &Previous) -> Result<(), prometheus::Error> {
     let success = IntGaugeVec::new(
         Opts::new(
             "roundsman_hostmetrics_collector_success",
@@ -34,17 +30,33 @@ pub fn fill(
     for collector in &round.collectors {
         let ok = !round.failed.contains_key(collector);
         success.with_label_values(&[collector]).set(i64::from(ok));
-        let count = failures.get(*collector).copied().unwrap_or(0);
+        let count = after.failures.get(*collector).copied().unwrap_or(0);
         failed.with_label_values(&[collector]).inc_by(count);
     }
     registry.register(Box::new(success))?;
     registry.register(Box::new(failed))?;
-    let unreadable = IntGauge::new(
-        "roundsman_hostmetrics_sensors_unreadable",
-        "Temperature sensors that gave no figure in the last run.",
+    for (name, help, count) in [
+        (
+            "roundsman_hostmetrics_mounts_unreadable",
+            "Mounts that could not be entered or did not answer in the last run.",
+            round.mounts_unreadable,
+        ),
+        (
+            "roundsman_hostmetrics_sensors_unreadable",
+            "Temperature sensors that gave no figure in the last run.",
+            round.sensors_unreadable,
+        ),
+    ] {
+        let unreadable = IntGauge::new(name, help)?;
+        unreadable.set(i64::try_from(count).unwrap_or(i64::MAX));
+        registry.register(Box::new(unreadable))?;
+    }
+    let refused = IntCounter::new(
+        "roundsman_hostmetrics_samples_refused_total",
+        "Samples that were not stored because the clock was set back to times that have some.",
     )?;
-    unreadable.set(i64::try_from(round.sensors_unreadable).unwrap_or(i64::MAX));
-    registry.register(Box::new(unreadable))?;
+    refused.inc_by(after.samples_refused);
+    registry.register(Box::new(refused))?;
     if let Some(busy) = round.cpu_busy {
         let usage = Gauge::new(
             "roundsman_hostmetrics_cpu_usage_ratio",
@@ -53,7 +65,7 @@ pub fn fill(
         usage.set(busy);
         registry.register(Box::new(usage))?;
     }
-    registry.register(Box::new(levels(conditions)?))
+    registry.register(Box::new(levels(&after.conditions)?))
 }
 
 fn levels(conditions: &Conditions) -> Result<GaugeVec, prometheus::Error> {

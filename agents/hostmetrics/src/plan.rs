@@ -3,11 +3,16 @@
 //! Pure: the same conditions, readings and time always give the same answer.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use roundsman_kit::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Threshold, Thresholds};
+use crate::config::{Limits, Threshold, Thresholds};
+
+/// Between two runs lies a minute. A figure that was not seen for more than two may have been
+/// anywhere meanwhile, so that `hold` begins anew.
+const LONGEST_GAP: Duration = Duration::from_secs(150);
 
 /// One figure that has a threshold.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,16 +38,19 @@ pub enum Level {
 /// A figure that is at a level, between runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Condition {
-    /// When it left the normal range.
+    /// When it left the normal range: with kind and subject it identifies the condition.
     pub since: Timestamp,
     /// The level that was announced; `None` while `hold` is not over.
     pub announced: Option<Level>,
-    /// The level it is at, and since when.
-    pub level: Level,
-    /// Since when it has been at `level`.
-    pub at_level_since: Timestamp,
-    /// The last value.
-    pub value: f64,
+    /// When it was last seen, in milliseconds since the boot.
+    #[serde(default)]
+    pub seen: Option<u64>,
+    /// Since when it has been at or above `warning`, on the same scale. Critical counts.
+    #[serde(default)]
+    pub warning_since: Option<u64>,
+    /// Since when it has been at or above `critical`, on the same scale.
+    #[serde(default)]
+    pub critical_since: Option<u64>,
 }
 
 /// All conditions, by threshold name and subject.
@@ -65,14 +73,38 @@ pub struct Change {
     pub limit: f64,
 }
 
-/// What one run saw.
+/// What one run saw. A figure that is neither read nor known to be gone is unknown, and an
+/// unknown figure changes nothing.
 #[derive(Debug, Default)]
 pub struct Seen {
     /// The figures that could be read.
     pub readings: Vec<Reading>,
-    /// The thresholds whose source could be read whole: a subject that is missing there is gone.
-    /// Elsewhere a missing figure is unknown, and an unknown figure changes nothing.
-    pub complete: BTreeSet<&'static str>,
+    /// The thresholds whose source was read whole, with every subject that it lists, whether or
+    /// not there is a figure for it: any other subject is gone.
+    pub listed: BTreeMap<&'static str, BTreeSet<String>>,
+    /// Beginnings of subjects of which some could not be told apart: what is not listed but
+    /// begins so is unknown.
+    pub unsure: BTreeMap<&'static str, BTreeSet<String>>,
+}
+
+impl Seen {
+    fn is_gone(&self, kind: &str, subject: &str) -> bool {
+        let mut unsure = self.unsure.get(kind).into_iter().flatten();
+        let listed = self.listed.get(kind);
+        listed.is_some_and(|listed| !listed.contains(subject))
+            && !unsure.any(|beginning| subject.starts_with(beginning.as_str()))
+    }
+}
+
+/// When a run judges.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// The wall clock: it names conditions, and may step.
+    pub now: Timestamp,
+    /// Milliseconds since the boot, which `hold` is measured by; `None` if not known.
+    pub uptime_ms: Option<u64>,
+    /// The previous run belongs to the same boot.
+    pub is_same_boot: bool,
 }
 
 /// The conditions after this run, and what to announce.
@@ -80,7 +112,7 @@ pub fn judge(
     before: &Conditions,
     seen: &Seen,
     thresholds: &Thresholds,
-    now: Timestamp,
+    moment: Moment,
 ) -> (Conditions, Vec<Change>) {
     let mut after = Conditions::new();
     let mut changes = Vec::new();
@@ -89,109 +121,130 @@ pub fn judge(
         let readings = seen.readings.iter().filter(|reading| reading.kind == kind);
         let mut judged = BTreeSet::new();
         for reading in readings {
-            judged.insert(reading.subject.as_str());
+            let is_new = judged.insert(reading.subject.as_str());
+            debug_assert!(is_new, "two readings of {kind} {}", reading.subject);
             let old = known.and_then(|known| known.get(&reading.subject));
-            let (condition, change) = step(old, reading, threshold, now);
+            let (condition, change) = step(old, reading, threshold, moment);
             changes.extend(change);
             if let Some(condition) = condition {
-                after
-                    .entry(kind.into())
-                    .or_default()
-                    .insert(reading.subject.clone(), condition);
+                keep(&mut after, kind, &reading.subject, condition);
             }
         }
-        let unread = known
-            .into_iter()
-            .flatten()
-            .filter(|(name, _)| !judged.contains(name.as_str()));
-        for (subject, old) in unread {
-            let judged_at_all = threshold.levels(subject);
-            if seen.complete.contains(kind) || judged_at_all.is_none() {
-                let limit = judged_at_all.map_or(threshold.warning, |(warning, _)| warning);
+        for (subject, old) in known.into_iter().flatten() {
+            if judged.contains(subject.as_str()) {
+                continue;
+            }
+            let limits = threshold.limits(subject);
+            if limits.is_none() || seen.is_gone(kind, subject) {
+                let limit = limits.map_or(threshold.warning, |limits| limits.warning);
                 changes.extend(end(kind, subject, old, None, limit));
             } else {
-                after
-                    .entry(kind.into())
-                    .or_default()
-                    .insert(subject.clone(), old.clone());
+                keep(&mut after, kind, subject, old.clone());
             }
         }
     }
     (after, changes)
 }
 
+fn keep(conditions: &mut Conditions, kind: &str, subject: &str, condition: Condition) {
+    conditions
+        .entry(kind.to_owned())
+        .or_default()
+        .insert(subject.to_owned(), condition);
+}
+
 fn step(
     old: Option<&Condition>,
     reading: &Reading,
     threshold: &Threshold,
-    now: Timestamp,
+    moment: Moment,
 ) -> (Option<Condition>, Option<Change>) {
-    let Some((warning, critical)) = threshold.levels(&reading.subject) else {
-        let ended = old.and_then(|old| {
-            end(
-                reading.kind,
-                &reading.subject,
-                old,
-                Some(reading.value),
-                threshold.warning,
-            )
-        });
-        return (None, ended);
+    let (kind, subject, value) = (reading.kind, &reading.subject, reading.value);
+    let over = |limit| {
+        let ended = old.and_then(|old| end(kind, subject, old, Some(value), limit));
+        (None, ended)
     };
-    let held = old.map(|old| old.level);
-    let Some(level) = level_of(reading.value, held, warning, critical, threshold.hysteresis) else {
-        let value = Some(reading.value);
-        let ended = old.and_then(|old| end(reading.kind, &reading.subject, old, value, warning));
-        return (None, ended);
+    let Some(limits) = threshold.limits(subject) else {
+        return over(threshold.warning);
     };
-    let at_level_since = match old {
-        // A step back of the clock must not lengthen a condition's age.
-        Some(old) if old.level == level => old.at_level_since.min(now),
-        _ => now,
-    };
-    let mut condition = Condition {
-        since: old.map_or(now, |old| old.since),
-        announced: old.and_then(|old| old.announced),
-        level,
-        at_level_since,
-        value: reading.value,
-    };
-    let is_held = now.since(at_level_since) >= threshold.hold.0;
-    if !is_held || condition.announced == Some(level) {
-        return (Some(condition), None);
+    let mut condition = watched(old, value, limits, moment);
+    let announced = condition.announced;
+    let level = held(&condition, value, limits, threshold, moment).max(kept(
+        announced,
+        value,
+        limits,
+        threshold.hysteresis,
+    ));
+    if level.is_none() && (announced.is_some() || value < limits.warning) {
+        return over(limits.warning);
     }
-    condition.announced = Some(level);
-    let change = Change {
-        kind: reading.kind.into(),
-        subject: reading.subject.clone(),
+    condition.announced = level;
+    let change = level.filter(|_| level != announced).map(|level| Change {
+        kind: kind.into(),
+        subject: subject.clone(),
         since: condition.since,
         level: Some(level),
-        value: Some(reading.value),
-        limit: if level == Level::Critical {
-            critical
-        } else {
-            warning
-        },
-    };
-    (Some(condition), Some(change))
+        value: Some(value),
+        limit: limits.of(level),
+    });
+    (Some(condition), change)
 }
 
-/// The level of `value`; one that is `held` is left only `hysteresis` below its limit.
-fn level_of(
+/// The condition with the times since which the figure has been at each level.
+fn watched(old: Option<&Condition>, value: f64, limits: Limits, moment: Moment) -> Condition {
+    let unbroken = old.filter(|old| is_unbroken(old, moment));
+    let since = |limit: f64, known: Option<u64>| match value >= limit {
+        true => known.or(moment.uptime_ms),
+        false => None,
+    };
+    Condition {
+        since: old.map_or(moment.now, |old| old.since),
+        announced: old.and_then(|old| old.announced),
+        seen: moment.uptime_ms,
+        warning_since: since(limits.warning, unbroken.and_then(|old| old.warning_since)),
+        critical_since: since(limits.critical, unbroken.and_then(|old| old.critical_since)),
+    }
+}
+
+/// The figure was seen one or two runs ago, so that it was hardly elsewhere since.
+fn is_unbroken(old: &Condition, moment: Moment) -> bool {
+    let gap = moment.uptime_ms.zip(old.seen);
+    moment.is_same_boot
+        && gap.is_some_and(|(now, seen)| {
+            Duration::from_millis(now.saturating_sub(seen)) <= LONGEST_GAP
+        })
+}
+
+/// The highest level that the figure has been at for `hold`.
+fn held(
+    condition: &Condition,
     value: f64,
-    held: Option<Level>,
-    warning: f64,
-    critical: f64,
-    hysteresis: f64,
+    limits: Limits,
+    threshold: &Threshold,
+    moment: Moment,
 ) -> Option<Level> {
-    let slack = |level| if held >= Some(level) { hysteresis } else { 0.0 };
-    if value >= critical - slack(Level::Critical) {
+    let hold = threshold.hold.0;
+    let is_over = |since: Option<u64>| {
+        let at_level = moment.uptime_ms.zip(since);
+        hold.is_zero()
+            || at_level.is_some_and(|(now, since)| {
+                Duration::from_millis(now.saturating_sub(since)) >= hold
+            })
+    };
+    if value >= limits.critical && is_over(condition.critical_since) {
         Some(Level::Critical)
-    } else if value >= warning - slack(Level::Warning) {
+    } else if value >= limits.warning && is_over(condition.warning_since) {
         Some(Level::Warning)
     } else {
         None
     }
+}
+
+/// The highest announced level that the figure has not left: that takes `hysteresis`.
+fn kept(announced: Option<Level>, value: f64, limits: Limits, hysteresis: f64) -> Option<Level> {
+    [Level::Critical, Level::Warning]
+        .into_iter()
+        .find(|level| announced >= Some(*level) && value >= limits.of(*level) - hysteresis)
 }
 
 /// The end of a condition is told only if its beginning was.

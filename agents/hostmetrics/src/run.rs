@@ -4,208 +4,172 @@ use anyhow::Context as _;
 use roundsman_host::{Host, Root};
 use roundsman_kit::clock::Timestamp;
 use roundsman_kit::log::id;
-use roundsman_kit::{Class, Context, ResultExt};
+use roundsman_kit::{Class, Context, error};
 use roundsman_store::cycle::{self, NewCycle, Outcome};
-use roundsman_store::event::{self, NewEvent, Severity};
-use roundsman_store::sample::{self, Sample};
-use roundsman_store::{Location, Role, Store, WriteTx};
-use serde_json::{Map, json};
+use roundsman_store::{Location, Role, Store};
+use serde_json::{Map, Value};
 
 use crate::config::Config;
+use crate::events;
 use crate::gather::{self, Round};
 use crate::metrics;
-use crate::plan::{self, Change, Level};
-use crate::previous::{self, Previous};
+use crate::previous;
+use crate::record::{Recorded, record};
 
-/// The whole run.
+/// The whole run. How it ended is recorded last, because the textfile is part of it.
 pub fn run(ctx: &Context, config: &Config) -> anyhow::Result<()> {
     let started = ctx.clock().now();
     let location = Location::new(ctx.paths(), &ctx.common().store);
     let mut store = Store::open(&location, Role::Agent)?;
-    let mut before = store.read(|tx| previous::read(tx, &ctx.unit()))?;
+    let measured = measure(ctx, config, &mut store, started);
+    let end = match &measured {
+        Ok(done) => done.end(),
+        Err(failure) => End::of_failure(failure),
+    };
+    let row = NewCycle {
+        unit: ctx.agent(),
+        started,
+        finished: ctx.clock().now(),
+        outcome: end.outcome,
+        class: end.class,
+        sentence: &end.sentence,
+        figures: end.figures,
+    };
+    let recorded = store.write(|tx| cycle::record(tx, &row));
+    // Of two failures the first says more, and may well be the cause of the second.
+    measured?;
+    Ok(recorded?)
+}
 
+/// How a run ended.
+struct End {
+    outcome: Outcome,
+    class: Option<Class>,
+    sentence: String,
+    figures: Map<String, Value>,
+}
+
+impl End {
+    fn of_failure(failure: &anyhow::Error) -> Self {
+        Self {
+            outcome: Outcome::Failed,
+            class: Some(error::class_of(failure, crate::AGENT.classifiers)),
+            sentence: format!("{failure:#}"),
+            figures: Map::new(),
+        }
+    }
+}
+
+/// What a run did.
+struct Done {
+    round: Round,
+    recorded: Recorded,
+    /// Why the figures could not be left for the exporter.
+    textfile: Option<String>,
+}
+
+fn measure(
+    ctx: &Context,
+    config: &Config,
+    store: &mut Store,
+    started: Timestamp,
+) -> anyhow::Result<Done> {
+    let (before, dropped) = store.read(|tx| previous::read(tx, &ctx.unit()))?;
+    if !dropped.is_empty() {
+        log::warn!(
+            "what the last run left is not understood in part, and counts as never seen: {}",
+            dropped.join(", ")
+        );
+    }
     let host = Host::new(Root::new(ctx.paths().root()));
     let round = gather::gather(&host, &config.measure, before.counters.as_ref());
-    for (collector, error) in &round.failed {
+    let recorded = record(ctx, store, started, &round, &config.thresholds)?;
+    tell(&round, &recorded);
+    let registry = ctx.metrics().registry();
+    metrics::fill(registry, &round, &recorded.after)
+        .context("registering the figures of this run")?;
+    let textfile = ctx.metrics().write_textfile(ctx.paths()).err();
+    Ok(Done {
+        round,
+        textfile: textfile.map(|error| not_left(ctx, &error)),
+        recorded,
+    })
+}
+
+/// The samples are stored, so this run is not lost; but the exporter shows an old one.
+fn not_left(ctx: &Context, error: &std::io::Error) -> String {
+    let path = ctx.paths().textfiles();
+    let path = path.join(format!("{}.prom", ctx.unit()));
+    let reason = format!(
+        "{} cannot be written, run `systemd-tmpfiles --create roundsman.conf` (as root): {error}",
+        path.display()
+    );
+    log::warn!("ROUNDSMAN_CAUSE" = error.to_string(); "{reason}");
+    reason
+}
+
+/// Tells what changed, and only that: a source that stays unreadable is told once.
+fn tell(round: &Round, recorded: &Recorded) {
+    for collector in &recorded.newly_failed {
+        let error = round.failed.get(collector.as_str());
+        let error = error.map_or("", String::as_str);
         log::warn!(
             MESSAGE_ID = id::COLLECTOR_FAILED,
             "ROUNDSMAN_TARGET" = collector,
             "ROUNDSMAN_CAUSE" = error;
             "{collector} could not be read: {error}"
         );
-        *before.failures.entry((*collector).to_owned()).or_default() += 1;
     }
-    let (conditions, changes) =
-        plan::judge(&before.conditions, &round.seen, &config.thresholds, started);
-    let after = Previous {
-        counters: round.counters.clone(),
-        conditions,
-        failures: before.failures,
-    };
-
-    record(ctx, &mut store, started, &round, &after, &changes)?;
-    for change in &changes {
-        tell(change);
+    for collector in &recorded.recovered {
+        log::info!(
+            MESSAGE_ID = id::COLLECTOR_RECOVERED,
+            "ROUNDSMAN_TARGET" = collector;
+            "{collector} can be read again"
+        );
     }
-    let registry = ctx.metrics().registry();
-    metrics::fill(registry, &round, &after.failures, &after.conditions)
-        .context("registering the figures of this run")?;
-    ctx.metrics().write_textfile(ctx.paths()).fault(
-        Class::Unavailable,
-        || "leaving the figures of this run for the exporter",
-    )
+    if recorded.is_newly_refusing {
+        log::warn!(
+            "there are samples of this time already, so that {} were not stored: \
+             the clock was set back",
+            recorded.refused
+        );
+    }
+    recorded.changes.iter().for_each(events::tell);
 }
 
-/// One transaction. Only events make it one that waits for the disk.
-fn record(
-    ctx: &Context,
-    store: &mut Store,
-    started: Timestamp,
-    round: &Round,
-    after: &Previous,
-    changes: &[Change],
-) -> anyhow::Result<()> {
-    let rows = |tx: &WriteTx<'_>| -> roundsman_store::Result<()> {
-        for (kind, payload) in &round.samples {
-            let sample = Sample {
-                at: started.to_second(),
-                host: ctx.host(),
-                os: round.os.clone(),
-                kind: (*kind).to_owned(),
-                payload: payload.clone(),
-            };
-            sample::insert(tx, &sample)?;
+impl Done {
+    fn end(&self) -> End {
+        let (round, recorded) = (&self.round, &self.recorded);
+        let conditions = recorded.after.conditions.values().flatten();
+        let open = conditions.filter(|(_, c)| c.announced.is_some()).count();
+        let mut figures: Map<String, Value> = Map::new();
+        for (name, count) in [
+            ("samples", round.samples.len() - recorded.refused),
+            ("samples_refused", recorded.refused),
+            ("collectors_failed", round.failed.len()),
+            ("mounts_unreadable", round.mounts_unreadable),
+            ("sensors_unreadable", round.sensors_unreadable),
+            ("conditions", open),
+        ] {
+            figures.insert(name.into(), count.into());
         }
-        previous::write(tx, &ctx.unit(), after, started)?;
-        cycle::record(tx, &cycle_of(ctx, started, round, after))
-    };
-    if changes.is_empty() {
-        store.write(rows)?;
-    } else {
-        store.publish(|tx| {
-            for change in changes {
-                event::insert(tx, &event_of(change, started))?;
-            }
-            rows(tx)
-        })?;
-    }
-    Ok(())
-}
-
-fn cycle_of<'a>(
-    ctx: &Context,
-    started: Timestamp,
-    round: &'a Round,
-    after: &Previous,
-) -> NewCycle<'a> {
-    let open = after
-        .conditions
-        .values()
-        .flatten()
-        .filter(|(_, c)| c.announced.is_some())
-        .count();
-    let mut figures = Map::new();
-    figures.insert("samples".into(), round.samples.len().into());
-    figures.insert("collectors_failed".into(), round.failed.len().into());
-    figures.insert("conditions".into(), open.into());
-    NewCycle {
-        unit: ctx.agent(),
-        started,
-        finished: ctx.clock().now(),
-        outcome: if round.failed.is_empty() {
-            Outcome::Ok
-        } else {
-            Outcome::Degraded
-        },
-        class: None,
-        sentence: &round.sentence,
-        figures,
-    }
-}
-
-/// The unit of a threshold's figure, for messages and data.
-fn unit_of(kind: &str) -> &'static str {
-    match kind {
-        "temperature" => "°C",
-        "load" => "per CPU",
-        _ => "%",
-    }
-}
-
-fn event_of(change: &Change, now: Timestamp) -> NewEvent {
-    let kind = format!("hostmetrics.{}", change.kind);
-    let order_key = format!("{kind}:{}", change.subject);
-    let correlation = format!("{order_key}:{}", change.since.as_millis());
-    let (event, step) = match change.level {
-        Some(level) => {
-            let severity = match level {
-                Level::Warning => Severity::Warning,
-                Level::Critical => Severity::Critical,
-            };
-            let event = NewEvent::firing(now, "hostmetrics", &kind, &correlation);
-            (
-                event.severity(severity),
-                format!("{level:?}:{}", now.as_millis()),
-            )
+        let mut sentence = vec![round.sentence.clone()];
+        if recorded.after.is_refusing {
+            sentence.push(format!("{} samples not stored", recorded.refused));
         }
-        None => {
-            let event = NewEvent::resolved(now, "hostmetrics", &kind, &correlation);
-            (event.severity(Severity::Notice), "resolved".to_owned())
+        sentence.extend(self.textfile.clone());
+        sentence.retain(|part| !part.is_empty());
+        let is_whole =
+            round.failed.is_empty() && self.textfile.is_none() && !recorded.after.is_refusing;
+        let outcome = match is_whole {
+            true => Outcome::Ok,
+            false => Outcome::Degraded,
+        };
+        End {
+            outcome,
+            class: None,
+            sentence: sentence.join(", "),
+            figures,
         }
-    };
-    let event = event
-        .order_key(order_key)
-        .identity(format!("{correlation}:{step}"))
-        .message(sentence(change))
-        .datum("value", json!(change.value))
-        .datum("limit", change.limit)
-        .datum("unit", unit_of(&change.kind))
-        .datum("since", change.since.as_millis());
-    if change.subject.is_empty() {
-        event
-    } else {
-        event.subject(&change.subject)
-    }
-}
-
-/// `disk /var is at 96.2 % (critical from 95 %)`.
-fn sentence(change: &Change) -> String {
-    let figure = change.kind.replace('_', " ");
-    let on = if change.subject.is_empty() {
-        figure
-    } else {
-        format!("{figure} {}", change.subject)
-    };
-    let unit = unit_of(&change.kind);
-    let limit = change.limit;
-    match (change.level, change.value) {
-        (Some(level), Some(value)) => {
-            let level = match level {
-                Level::Warning => "warning",
-                Level::Critical => "critical",
-            };
-            format!("{on} is at {value:.1} {unit} ({level} from {limit} {unit})")
-        }
-        (_, Some(value)) => format!("{on} is back at {value:.1} {unit} (below {limit} {unit})"),
-        (_, None) => format!("{on} is gone or no longer judged"),
-    }
-}
-
-fn tell(change: &Change) {
-    let kind = format!("hostmetrics.{}", change.kind);
-    let message = sentence(change);
-    match change.level {
-        Some(_) => log::warn!(
-            MESSAGE_ID = id::THRESHOLD_CROSSED,
-            "ROUNDSMAN_KIND" = kind,
-            "ROUNDSMAN_TARGET" = change.subject;
-            "{message}"
-        ),
-        None => log::info!(
-            MESSAGE_ID = id::THRESHOLD_CLEARED,
-            "ROUNDSMAN_KIND" = kind,
-            "ROUNDSMAN_TARGET" = change.subject;
-            "{message}"
-        ),
     }
 }

@@ -7,13 +7,9 @@ use super::{Gathering, put};
 use crate::previous::rate;
 
 pub(super) fn network(gathering: &mut Gathering<'_>) -> Result<(), Error> {
-    let excluded = &gathering.measure.exclude_interfaces;
-    let interfaces = net::read(gathering.host)?;
-    let measured = interfaces.into_iter().filter(|interface| {
-        !excluded
-            .iter()
-            .any(|prefix| interface.name.starts_with(prefix))
-    });
+    let measure = gathering.measure;
+    let interfaces = net::read(gathering.host)?.into_iter();
+    let measured = interfaces.filter(|interface| measure.keeps_interface(&interface.name));
     for interface in measured {
         let bytes = [interface.rx_bytes, interface.tx_bytes];
         let mut payload = Map::new();

@@ -7,37 +7,61 @@ use crate::config::{Config, Levels};
 struct Series {
     thresholds: Thresholds,
     conditions: Conditions,
-    now: Timestamp,
+    moment: Moment,
 }
 
 impl Series {
     fn new() -> Self {
-        let thresholds = Config::default().thresholds;
         Self {
-            thresholds,
+            thresholds: Config::default().thresholds,
             conditions: Conditions::new(),
-            now: Timestamp(1_000_000),
+            moment: Moment {
+                now: Timestamp(1_000_000),
+                uptime_ms: Some(500_000),
+                is_same_boot: true,
+            },
         }
     }
 
+    fn later(&mut self, span: Duration) {
+        let span_ms = u64::try_from(span.as_millis()).unwrap();
+        self.moment.now = self.moment.now.plus(span);
+        self.moment.uptime_ms = self.moment.uptime_ms.map(|uptime| uptime + span_ms);
+    }
+
     fn minute(&mut self, seen: &Seen) -> Vec<Change> {
-        self.now = self.now.plus(Duration::from_secs(60));
-        let (after, changes) = judge(&self.conditions, seen, &self.thresholds, self.now);
+        self.later(Duration::from_secs(60));
+        let (after, changes) = judge(&self.conditions, seen, &self.thresholds, self.moment);
         self.conditions = after;
         changes
     }
 
     fn read(&mut self, kind: &'static str, subject: &str, value: f64) -> Vec<Option<Level>> {
-        let readings = vec![Reading {
-            kind,
-            subject: subject.into(),
-            value,
-        }];
         let changes = self.minute(&Seen {
-            readings,
-            complete: [kind].into(),
+            readings: vec![Reading {
+                kind,
+                subject: subject.into(),
+                value,
+            }],
+            ..Seen::default()
         });
         changes.into_iter().map(|change| change.level).collect()
+    }
+
+    fn memory(&mut self, values: impl IntoIterator<Item = f64>) -> Vec<Option<Level>> {
+        let values = values.into_iter();
+        values
+            .flat_map(|value| self.read("memory", "", value))
+            .collect()
+    }
+}
+
+/// A source that was read whole and lists these subjects.
+fn listing(kind: &'static str, subjects: &[&str]) -> Seen {
+    let subjects = subjects.iter().map(|subject| (*subject).to_owned());
+    Seen {
+        listed: [(kind, subjects.collect())].into(),
+        ..Seen::default()
     }
 }
 
@@ -71,40 +95,107 @@ fn a_level_is_announced_once_and_left_only_below_its_hysteresis() {
 #[test]
 fn hold_waits_before_a_beginning_and_nothing_ends_that_was_not_announced() {
     let mut series = Series::new();
-    for _ in 0..5 {
-        assert!(series.read("memory", "", 91.0).is_empty());
-    }
-    assert_eq!(series.read("memory", "", 91.0), [WARNING]);
-    assert_eq!(series.read("memory", "", 50.0), [None]);
-    assert!(series.read("memory", "", 99.0).is_empty());
+    assert!(series.memory([91.0; 5]).is_empty());
+    assert_eq!(series.memory([91.0]), [WARNING]);
+    assert_eq!(series.memory([50.0]), [None]);
     assert!(
-        series.read("memory", "", 10.0).is_empty(),
+        series.memory([99.0, 10.0]).is_empty(),
         "too short to be told"
+    );
+    assert!(series.conditions.is_empty());
+}
+
+#[test]
+fn being_critical_counts_for_the_hold_of_warning() {
+    let mut series = Series::new();
+    let alternating = [98.0, 93.0].into_iter().cycle();
+    assert_eq!(series.memory(alternating.take(30)), [WARNING]);
+    assert_eq!(series.memory([98.0; 6]), [CRITICAL]);
+    assert_eq!(series.memory([93.0]), [WARNING], "below 97 - 3");
+    assert_eq!(series.memory([50.0]), [None]);
+    assert_eq!(series.memory([98.0; 6]), [CRITICAL], "the highest, at once");
+}
+
+#[test]
+fn hysteresis_holds_only_what_was_announced() {
+    let mut series = Series::new();
+    assert!(series.memory([90.0]).is_empty());
+    assert!(series.memory([87.0; 10]).is_empty());
+    assert!(series.conditions.is_empty(), "it was normal again");
+    let beyond_once_more = [90.0, 87.0].into_iter().cycle().take(30);
+    assert!(series.memory(beyond_once_more).is_empty());
+}
+
+#[test]
+fn hold_is_time_since_boot_and_a_step_of_the_wall_clock_is_not() {
+    let mut series = Series::new();
+    assert!(series.memory([91.0]).is_empty());
+    series.moment.now = series.moment.now.plus(Duration::from_secs(86_400));
+    assert!(series.memory([91.0; 2]).is_empty(), "a day forward");
+    series.moment.now = Timestamp(0);
+    assert!(series.memory([91.0; 2]).is_empty(), "and far back");
+    assert_eq!(series.memory([91.0]), [WARNING], "after five minutes");
+    series.moment.now = Timestamp(0);
+    assert!(series.memory([91.0; 9]).is_empty(), "told once");
+}
+
+#[test]
+fn a_gap_a_boot_or_an_unknown_uptime_begins_hold_anew() {
+    let mut series = Series::new();
+    assert!(series.memory([91.0; 5]).is_empty());
+    series.later(Duration::from_secs(91));
+    assert!(series.memory([91.0; 5]).is_empty(), "151 s unseen");
+    series.later(Duration::from_secs(90));
+    assert_eq!(series.memory([91.0]), [WARNING], "150 s are two runs");
+
+    let mut series = Series::new();
+    assert!(series.memory([91.0; 5]).is_empty());
+    series.moment.is_same_boot = false;
+    assert!(series.memory([91.0]).is_empty());
+    series.moment.is_same_boot = true;
+    assert!(series.memory([91.0; 4]).is_empty());
+    assert_eq!(series.memory([91.0]), [WARNING]);
+
+    let mut series = Series::new();
+    series.moment.uptime_ms = None;
+    assert!(series.memory([99.0; 20]).is_empty());
+    assert_eq!(
+        series.read("disk", "/", 90.0),
+        [WARNING],
+        "no hold, no need to know"
     );
 }
 
 #[test]
-fn a_clock_that_steps_back_neither_ends_nor_repeats_a_condition() {
+fn an_announced_condition_outlives_a_gap_and_a_boot() {
     let mut series = Series::new();
-    assert_eq!(series.read("disk", "/", 90.0), [WARNING]);
-    series.now = Timestamp(0);
-    assert!(series.read("disk", "/", 90.0).is_empty());
-    assert_eq!(series.read("disk", "/", 96.0), [CRITICAL]);
+    assert_eq!(series.memory([91.0; 6]), [WARNING]);
+    let since = series.conditions["memory"][""].since;
+    series.moment.is_same_boot = false;
+    series.later(Duration::from_secs(3600));
+    series.moment.uptime_ms = Some(30_000);
+    assert!(series.memory([91.0]).is_empty());
+    assert_eq!(series.conditions["memory"][""].since, since);
+    assert_eq!(series.memory([50.0]), [None]);
 }
 
 #[test]
 fn an_unknown_figure_changes_nothing_and_a_gone_subject_ends() {
     let mut series = Series::new();
     assert_eq!(series.read("disk", "/mnt", 99.0), [CRITICAL]);
-    assert!(
-        series.minute(&Seen::default()).is_empty(),
-        "the source could not be read"
-    );
-    assert_eq!(series.conditions["disk"].len(), 1);
-    let gone = series.minute(&Seen {
-        readings: vec![],
-        complete: ["disk"].into(),
-    });
+    for unknown in [
+        Seen::default(),
+        listing("inodes", &[]),
+        listing("disk", &["/", "/mnt"]),
+        Seen {
+            unsure: [("disk", ["/m".to_owned()].into())].into(),
+            ..listing("disk", &["/"])
+        },
+    ] {
+        assert!(series.minute(&unknown).is_empty(), "{unknown:?}");
+        assert_eq!(series.conditions["disk"].len(), 1);
+    }
+    let gone = series.minute(&listing("disk", &["/"]));
     assert_eq!((gone[0].level, gone[0].value), (None, None));
     assert!(series.conditions.is_empty());
 }

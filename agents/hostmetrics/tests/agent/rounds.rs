@@ -1,100 +1,11 @@
-//! The real program on a host made of files, minute by minute.
+//! What one run measures, and what becomes of it where something is missing.
 
-#![allow(clippy::unwrap_used)] // helpers of tests
-
-use roundsman_kit::Paths;
 use roundsman_kit::clock::Timestamp;
-use roundsman_store::event::{Event, Filter, Severity, State};
-use roundsman_store::{Location, Role, Store, cycle, event, sample};
-use roundsman_tests::{Output, Root};
-use serde_json::{Value, json};
+use roundsman_store::event::{Severity, State};
+use roundsman_store::{Role, cycle, sample};
+use serde_json::json;
 
-/// A small host whose figures a test can turn.
-struct Machine {
-    root: Root,
-}
-
-impl Machine {
-    fn new() -> Self {
-        let machine = Self { root: Root::new() };
-        machine.store(Role::Migrate);
-        let write = |path: &str, text: &str| machine.root.write(path, text);
-        write(
-            "/proc/sys/kernel/random/boot_id",
-            "8a6f0c1e-0000-4000-8000-000000000001\n",
-        );
-        write("/proc/sys/kernel/hostname", "mill\n");
-        write("/proc/loadavg", "0.50 0.40 0.30 1/200 4242\n");
-        write("/proc/sys/fs/file-nr", "1000\t0\t100000\n");
-        write("/proc/net/dev", NET_DEV);
-        write(
-            "/proc/diskstats",
-            "   8       0 sda 100 0 2048 10 200 0 4096 20 0 500 30\n",
-        );
-        write("/proc/1/mountinfo", "");
-        write("/etc/os-release", "ID=debian\nVERSION_ID=\"12\"\n");
-        machine.root.clock(NOON);
-        machine.uptime(1000);
-        machine.cpu(100_000, 900_000);
-        machine.memory(50);
-        machine
-    }
-
-    fn store(&self, role: Role) -> Store {
-        let paths = Paths::under(self.root.path());
-        Store::open(
-            &Location::new(&paths, "/var/lib/roundsman/roundsman.db"),
-            role,
-        )
-        .unwrap()
-    }
-
-    fn uptime(&self, seconds: u64) {
-        self.root
-            .write("/proc/uptime", format!("{seconds}.00 {seconds}.00\n"));
-    }
-
-    fn cpu(&self, busy: u64, idle: u64) {
-        let line = |name: &str| format!("{name} {busy} 0 0 {idle} 0 0 0 0 0 0\n");
-        let stat = [line("cpu "), line("cpu0"), "btime 1795190000\n".into()].concat();
-        self.root.write("/proc/stat", stat);
-    }
-
-    fn memory(&self, available_percent: u64) {
-        let available = 10_000 * available_percent;
-        let total = "MemTotal: 1000000 kB\nMemFree: 1 kB\n";
-        let swap = "SwapTotal: 0 kB\nSwapFree: 0 kB\n";
-        self.root.write(
-            "/proc/meminfo",
-            format!("{total}MemAvailable: {available} kB\n{swap}"),
-        );
-    }
-
-    fn run(&self) -> Output {
-        self.root.agent("hostmetrics").run()
-    }
-
-    fn newest(&self, kind: &str) -> Option<Value> {
-        let mut store = self.store(Role::Reader);
-        let found = store.read(|tx| sample::latest(tx, "mill", kind)).unwrap();
-        found.map(|sample| sample.payload.into())
-    }
-
-    fn events(&self) -> Vec<Event> {
-        self.store(Role::Reader)
-            .read(|tx| event::last(tx, &Filter::default(), 100))
-            .unwrap()
-    }
-}
-
-const NOON: i64 = 1_795_176_000_000;
-
-const NET_DEV: &str = "\
-Inter-|   Receive                                                |  Transmit
- face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
-    lo:    1000      10    0    0    0     0          0         0     1000      10    0    0    0     0       0          0
-  eth0: 5000000    4000    1    0    0     0          0         0  3000000    3000    0    0    0     0       0          0
-";
+use crate::machine::{Machine, NET_DEV, NOON};
 
 #[test]
 fn rates_need_a_previous_run_and_are_never_zero_for_unknown() {
@@ -130,9 +41,10 @@ fn rates_need_a_previous_run_and_are_never_zero_for_unknown() {
         10_000.0
     );
 
-    machine
-        .root
-        .write("/proc/sys/kernel/random/boot_id", "another boot\n");
+    machine.root.write(
+        "/proc/sys/kernel/random/boot_id",
+        "8a6f0c1e-0000-4000-8000-000000000002\n",
+    );
     machine.uptime(2000);
     machine.root.clock(NOON + 120_000);
     machine.run().expect_code(0);
@@ -229,4 +141,102 @@ fn a_store_that_cannot_be_written_is_told_and_nothing_else_is_left() {
             .at("/run/roundsman/metrics/hostmetrics.prom")
             .exists()
     );
+}
+
+#[test]
+fn usage_is_at_most_one_and_a_stat_without_its_sum_is_a_failure() {
+    let machine = Machine::new();
+    machine.minute(0);
+    machine.cpu(106_000, 900_000);
+    machine.minute(1);
+    let line = "\nroundsman_hostmetrics_cpu_usage_ratio 1\n";
+    assert!(machine.textfile().contains(line), "{}", machine.textfile());
+    assert!(machine.cycle().sentence.starts_with("cpu 100 %, "));
+
+    let stat = machine.root.read("/proc/stat");
+    let (_, without_sum) = stat.split_once('\n').unwrap();
+    machine.root.write("/proc/stat", without_sum);
+    let output = machine.minute(2);
+    assert!(
+        output.stderr.contains("cpu could not be read"),
+        "{output:?}"
+    );
+    assert!(!machine.textfile().contains("cpu_usage_ratio"));
+}
+
+#[test]
+fn a_failure_is_told_when_it_begins_with_its_cause_and_when_it_ends() {
+    let machine = Machine::new();
+    let uptime = machine.root.read("/proc/loadavg");
+    std::fs::remove_file(machine.root.at("/proc/loadavg")).unwrap();
+    let first = machine.minute(0).stderr;
+    assert!(
+        first.contains("system could not be read: cannot read "),
+        "{first}"
+    );
+    assert!(
+        first.contains("loadavg: No such file or directory"),
+        "{first}"
+    );
+    assert_eq!(machine.minute(1).stderr, "");
+    machine.root.write("/proc/loadavg", uptime);
+    let healed = machine.minute(2).stderr;
+    assert!(healed.contains("system can be read again"), "{healed}");
+    assert_eq!(machine.minute(3).stderr, "");
+    let line = "collector_failures_total{collector=\"system\"} 2\n";
+    assert!(machine.textfile().contains(line));
+}
+
+#[test]
+fn each_figure_of_the_system_fails_by_itself() {
+    let machine = Machine::new();
+    let spoilt = [
+        "/proc/uptime",
+        "/proc/sys/kernel/random/boot_id",
+        "/proc/stat",
+    ];
+    for (minute, path) in spoilt.into_iter().enumerate() {
+        let sound = machine.root.read(path);
+        machine.root.clock(NOON + minute as i64 * 60_000);
+        machine.root.write(path, "lots\n");
+        let output = machine.run().expect_code(0);
+        assert!(output.stderr.contains("system could not be read"), "{path}");
+        let system = machine.newest("system").unwrap();
+        assert_eq!(system["load15"], 0.3, "{path}");
+        assert_eq!(machine.cycle().outcome, cycle::Outcome::Degraded, "{path}");
+        machine.root.write(path, sound);
+        machine.root.clock(NOON + minute as i64 * 60_000 + 30_000);
+        machine.run().expect_code(0);
+    }
+}
+
+#[test]
+fn a_textfile_that_cannot_be_written_degrades_the_cycle_and_loses_nothing() {
+    let machine = Machine::new();
+    std::fs::remove_dir(machine.root.at("/run/roundsman/metrics")).unwrap();
+    let output = machine.run().expect_code(0);
+    for part in [
+        "/run/roundsman/metrics/hostmetrics.prom",
+        "systemd-tmpfiles --create",
+    ] {
+        assert!(output.stderr.contains(part), "{output:?}");
+    }
+    assert!(machine.newest("memory").is_some());
+    let cycle = machine.cycle();
+    assert_eq!(cycle.outcome, cycle::Outcome::Degraded);
+    assert!(cycle.sentence.contains("hostmetrics.prom"), "{cycle:?}");
+}
+
+#[test]
+fn a_run_that_is_given_up_is_recorded_as_failed() {
+    let machine = Machine::new();
+    // A host without a name cannot have samples.
+    machine.root.write("/proc/sys/kernel/hostname", "\n");
+    let output = machine.run();
+    assert_ne!(output.code(), Some(0), "{output:?}");
+    let cycle = machine.cycle();
+    assert_eq!(cycle.outcome, cycle::Outcome::Failed);
+    assert!(cycle.class.is_some() && !cycle.sentence.is_empty());
+    assert_eq!(cycle.consecutive_failures, 1);
+    assert_eq!(machine.newest("memory"), None);
 }
