@@ -6,19 +6,21 @@
 //! open connection also keeps the write-ahead log alive between the runs of oneshots, which makes
 //! each of them cheaper.
 
+mod rows;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use roundsman_host::exposition::{Page, Value};
+use roundsman_host::exposition::Page;
 use roundsman_kit::Class;
 use roundsman_kit::clock::{Clock, SystemClock, Timestamp};
-use roundsman_store::cycle::{self, Cycle, NewCycle, Outcome};
-use roundsman_store::event_count::{self, EventCount};
-use roundsman_store::{Error, Figures, Location, Role, Store};
+use roundsman_store::cycle::{self, NewCycle, Outcome};
+use roundsman_store::{Error, Location, Role, Store, event_count};
 
+use self::rows::Rows;
 use crate::knock::Knock;
 
 /// How often opening a store that cannot be opened is tried again.
@@ -43,15 +45,6 @@ pub struct Own {
     pub outcome: Outcome,
     pub sentence: String,
     pub figures: serde_json::Map<String, serde_json::Value>,
-}
-
-/// What was read at one moment.
-#[derive(Debug, Default)]
-pub struct Rows {
-    cycles: Vec<Cycle>,
-    events: Vec<EventCount>,
-    figures: Option<Figures>,
-    generation: u64,
 }
 
 struct Answer {
@@ -300,134 +293,6 @@ fn read(store: &mut Store, asker_is_current: bool) -> Result<Option<Rows>, Error
         figures: Some(store.figures()?),
         generation: 0,
     }))
-}
-
-impl Rows {
-    fn write(&self, page: &mut Page) {
-        self.write_times(page);
-        self.write_counts(page);
-        self.write_events(page);
-        self.write_store(page);
-    }
-
-    fn write_times(&self, page: &mut Page) {
-        let mut each = |name: &str, help: &str, get: &dyn Fn(&Cycle) -> Option<Value>| {
-            let mut family = page.gauge(name, help);
-            for cycle in &self.cycles {
-                if let Some(value) = get(cycle) {
-                    family.sample(&[("unit", &cycle.unit)], value);
-                }
-            }
-        };
-        each(
-            "roundsman_cycle_started_timestamp_seconds",
-            "When the last cycle of the unit began.",
-            &|cycle| Some(seconds(cycle.started)),
-        );
-        each(
-            "roundsman_cycle_finished_timestamp_seconds",
-            "When the last cycle of the unit ended.",
-            &|cycle| Some(seconds(cycle.finished)),
-        );
-        each(
-            "roundsman_cycle_duration_seconds",
-            "How long the last cycle of the unit took.",
-            &|cycle| {
-                let took = cycle.finished.since(cycle.started).as_millis();
-                Some(Value::thousandths(u64::try_from(took).unwrap_or(u64::MAX)))
-            },
-        );
-        each(
-            "roundsman_cycle_last_success_timestamp_seconds",
-            "When the last cycle of the unit that did not fail ended.",
-            &|cycle| cycle.last_success.map(seconds),
-        );
-        each(
-            "roundsman_cycle_consecutive_failures",
-            "Failed cycles of the unit since the last that did not fail.",
-            &|cycle| Some(cycle.consecutive_failures.into()),
-        );
-    }
-
-    fn write_counts(&self, page: &mut Page) {
-        let help = "How the last cycle of the unit ended: 1 for its outcome, 0 for the others.";
-        let mut family = page.gauge("roundsman_cycle_outcome", help);
-        for cycle in &self.cycles {
-            for outcome in [Outcome::Ok, Outcome::Degraded, Outcome::Failed] {
-                let labels = [("unit", &*cycle.unit), ("outcome", outcome.as_str())];
-                family.sample(&labels, cycle.outcome == outcome);
-            }
-        }
-        let help = "Cycles of the unit since the store exists.";
-        let mut family = page.counter("roundsman_cycle_runs_total", help);
-        for cycle in &self.cycles {
-            family.sample(&[("unit", &cycle.unit)], cycle.runs_total);
-        }
-        let help = "Failed cycles of the unit since the store exists.";
-        let mut family = page.counter("roundsman_cycle_failures_total", help);
-        for cycle in &self.cycles {
-            family.sample(&[("unit", &cycle.unit)], cycle.failures_total);
-        }
-    }
-
-    fn write_events(&self, page: &mut Page) {
-        fn labels(event: &EventCount) -> [(&str, &str); 3] {
-            [
-                ("agent", &event.agent),
-                ("kind", &event.kind),
-                ("severity", event.severity.as_str()),
-            ]
-        }
-        let help = "Events since the store exists, those among them that were deleted since.";
-        let mut family = page.counter("roundsman_events_total", help);
-        for event in &self.events {
-            family.sample(&labels(event), event.total);
-        }
-        let help = "When the latest event of its sort happened.";
-        let mut family = page.gauge("roundsman_event_last_timestamp_seconds", help);
-        for event in &self.events {
-            family.sample(&labels(event), seconds(event.last_at));
-        }
-    }
-
-    fn write_store(&self, page: &mut Page) {
-        let Some(figures) = &self.figures else {
-            return;
-        };
-        let mut each = |name: &str, help: &str, value: u64| page.gauge(name, help).value(value);
-        each(
-            "roundsman_store_size_bytes",
-            "Size of the database file.",
-            figures.db_bytes,
-        );
-        each(
-            "roundsman_store_wal_bytes",
-            "Size of the write-ahead log after the last change that was seen.",
-            figures.wal_bytes,
-        );
-        each(
-            "roundsman_store_pages",
-            "Pages of the database file.",
-            figures.pages,
-        );
-        each(
-            "roundsman_store_free_pages",
-            "Pages of the database file that hold nothing.",
-            figures.free_pages,
-        );
-        each(
-            "roundsman_store_schema",
-            "Version of the store's schema.",
-            u64::from(figures.schema),
-        );
-    }
-}
-
-fn seconds(at: Timestamp) -> Value {
-    match u64::try_from(at.as_millis()) {
-        Ok(millis) => Value::thousandths(millis),
-        Err(_) => Value::Float(at.as_secs_f64()),
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::ops::Range;
 use roundsman_host::exposition::{Format, Kind, Page};
 
 use crate::family::series;
-use crate::merge::{Present, Taken};
+use crate::merge::{Plan, Present, Taken};
 
 /// Names that are written after the families of other programs.
 const RESERVED: [&str; 3] = [
@@ -39,8 +39,24 @@ impl Taken for Pages<'_> {
 }
 
 impl Pages<'_> {
+    /// The samples that other programs add to families of these pages, with their places in the
+    /// body that the pages make up, in the order of the places.
+    pub fn insertions(&self, plan: &Plan<'_>) -> Vec<(usize, Vec<u8>)> {
+        let joining = plan.merged.iter().filter(|merged| merged.joins);
+        let mut insertions: Vec<_> = joining
+            .filter_map(|merged| {
+                let mut samples = Vec::new();
+                merged.first.lines(&mut samples);
+                merged.rest.iter().for_each(|more| more.lines(&mut samples));
+                Some((self.end_of(&merged.first.name)?, samples))
+            })
+            .collect();
+        insertions.sort_by_key(|(at, _)| *at);
+        insertions
+    }
+
     /// Where in the body that these pages make up samples of the family are to be added.
-    pub fn end_of(&self, name: &str) -> Option<usize> {
+    fn end_of(&self, name: &str) -> Option<usize> {
         let mut before = 0;
         for page in self.open {
             if page.has_family(name) {

@@ -146,6 +146,25 @@ fn seconds(span: Duration) -> Value {
     Value::billionths(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX))
 }
 
+/// What is wrong with a collector of the host, in words.
+pub fn host_fault(report: &Report) -> String {
+    match &report.fault {
+        Some(fault) => format!("{}: {}", report.name, chain(fault)),
+        None => format!("{}: no reason was given", report.name),
+    }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}
+
 /// What is wrong with textfiles, in words.
 pub fn textfile_faults(textfiles: &Textfiles, max_age: Span) -> Vec<String> {
     let unreadable = textfiles.unreadable.iter();
@@ -162,7 +181,7 @@ pub fn textfile_faults(textfiles: &Textfiles, max_age: Span) -> Vec<String> {
 }
 
 /// How the textfiles fared.
-pub fn textfiles(page: &mut Page, textfiles: &Textfiles, is_error: bool) {
+pub fn textfiles(page: &mut Page, textfiles: &Textfiles, runs: &[Run]) {
     let help = "Unixtime mtime of textfiles successfully read.";
     let mut family = page.gauge("node_textfile_mtime_seconds", help);
     for file in textfiles.files().filter(|file| file.families.is_ok()) {
@@ -170,8 +189,12 @@ pub fn textfiles(page: &mut Page, textfiles: &Textfiles, is_error: bool) {
         family.sample(&[("file", &file.label)], written);
     }
     let help = "1 if there was an error opening or reading a file, 0 otherwise";
+    let refused = runs
+        .iter()
+        .any(|run| run.name == "textfiles" && run.refused > 0);
+    // A stale file alone is no error: it could be read.
     page.gauge("node_textfile_scrape_error", help)
-        .value(is_error);
+        .value(refused || textfiles.has_error());
     let mut family = page.gauge(
         "roundsman_exporter_textfile_stale",
         "Whether the textfile was not written for so long that its families are not shown.",

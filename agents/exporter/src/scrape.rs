@@ -198,11 +198,7 @@ impl Scraper {
             .extend(runs.iter().filter_map(Run::collected));
         report::collectors(&mut self.tail, &self.collected);
         report::runs(&mut self.tail, &runs);
-        report::textfiles(
-            &mut self.tail,
-            &self.textfiles,
-            textfile_error(&self.textfiles, &runs),
-        );
+        report::textfiles(&mut self.tail, &self.textfiles, &runs);
         report::http(&mut self.tail, &self.sources.http.snapshot());
         report::scrape(&mut self.tail, self.scrapes, begun.elapsed());
         self.assemble(&insertions, body);
@@ -220,7 +216,11 @@ impl Scraper {
         self.collected.extend(reports.iter().map(Collected::from));
         let is_broken =
             |report: &&Report| matches!(report.outcome, Outcome::Failed | Outcome::Partial);
-        let faults: Vec<String> = reports.iter().filter(is_broken).map(host_fault).collect();
+        let faults: Vec<String> = reports
+            .iter()
+            .filter(is_broken)
+            .map(report::host_fault)
+            .collect();
         runs.push(Run {
             fault: (!faults.is_empty()).then(|| faults.join("; ")),
             ..Run::new("host", before.elapsed())
@@ -332,7 +332,7 @@ impl Scraper {
             format,
         };
         let plan = merge(&sources, &pages);
-        let insertions = insertions(&plan, &pages);
+        let insertions = pages.insertions(&plan);
         for merged in plan.merged.iter().filter(|merged| !merged.joins) {
             let first = merged.first;
             let mut family = self.tail.family(first.kind, &first.name, &first.help);
@@ -394,47 +394,4 @@ fn collectors(root: &std::path::Path, settings: &Settings) -> Collectors {
         &settings.collectors.disable,
     )
     .expect("unknown collectors are refused with the configuration")
-}
-
-fn host_fault(report: &Report) -> String {
-    match &report.fault {
-        Some(fault) => format!("{}: {}", report.name, chain(fault)),
-        None => format!("{}: no reason was given", report.name),
-    }
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
-}
-
-/// Whether `node_textfile_scrape_error` is 1: a stale file alone does not make it so.
-fn textfile_error(textfiles: &Textfiles, runs: &[Run]) -> bool {
-    !textfiles.unreadable.is_empty()
-        || textfiles.files().any(|file| file.families.is_err())
-        || runs
-            .iter()
-            .any(|run| run.name == "textfiles" && run.refused > 0)
-}
-
-/// The samples that other programs add to families further up, with their places in the body,
-/// in the order of the places.
-fn insertions(plan: &merge::Plan<'_>, pages: &Pages<'_>) -> Vec<(usize, Vec<u8>)> {
-    let joining = plan.merged.iter().filter(|merged| merged.joins);
-    let mut insertions: Vec<_> = joining
-        .filter_map(|merged| {
-            let mut samples = Vec::new();
-            merged.first.lines(&mut samples);
-            merged.rest.iter().for_each(|more| more.lines(&mut samples));
-            Some((pages.end_of(&merged.first.name)?, samples))
-        })
-        .collect();
-    insertions.sort_by_key(|(at, _)| *at);
-    insertions
 }

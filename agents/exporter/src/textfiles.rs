@@ -97,6 +97,11 @@ impl Textfiles {
         }
     }
 
+    /// Whether a file or a directory could not be read.
+    pub fn has_error(&self) -> bool {
+        !self.unreadable.is_empty() || self.files().any(|file| file.families.is_err())
+    }
+
     /// The files that are there, by path.
     pub fn files(&self) -> impl Iterator<Item = &Textfile> {
         self.files.values()

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use roundsman_tests::{layout, skipped};
 
-use crate::support::{sound_root, start};
+use crate::support::{Page, sound_root, start};
 
 const OPENMETRICS: &str = "Accept: application/openmetrics-text;version=1.0.0;q=0.6,\
     text/plain;version=0.0.4;q=0.3,*/*;q=0.2\r\n";
@@ -52,11 +52,6 @@ const OWN: [&str; 36] = [
     "roundsman_store_wal_bytes",
 ];
 
-fn families(page: &str) -> BTreeSet<&str> {
-    let heads = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
-    heads.filter_map(|head| head.split(' ').next()).collect()
-}
-
 #[test]
 fn a_page_has_the_families_of_the_host_and_its_own() {
     let fixture = layout::project().join("tests/fixtures/host/intel-desktop");
@@ -70,8 +65,9 @@ fn a_page_has_the_families_of_the_host_and_its_own() {
     let exporter = start(root);
     let page = exporter.page();
     let host = std::fs::read_to_string(fixture.join("page.txt")).unwrap();
-    let wanted: BTreeSet<&str> = families(&host).into_iter().chain(OWN).collect();
-    let shown = families(&page.0);
+    let host = Page(host);
+    let wanted: BTreeSet<&str> = host.families().chain(OWN).collect();
+    let shown: BTreeSet<&str> = page.families().collect();
     let missing: Vec<_> = wanted.difference(&shown).collect();
     let unexpected: Vec<_> = shown.difference(&wanted).collect();
     assert!(
@@ -82,6 +78,7 @@ fn a_page_has_the_families_of_the_host_and_its_own() {
     let mut same = 0;
     let shown: BTreeSet<&str> = page.0.lines().collect();
     for line in host
+        .0
         .lines()
         .filter(|line| line.starts_with("node_cpu_seconds_total"))
     {
@@ -97,7 +94,7 @@ fn all_families_of_its_own_are_documented() {
     let docs = std::fs::read_to_string(layout::project().join("docs/exporter.md")).unwrap();
     let exporter = start(sound_root(""));
     let page = exporter.page();
-    let own = families(&page.0).into_iter().filter(|name| {
+    let own = page.families().filter(|name| {
         let prefixes = [
             "roundsman_",
             "process_",

@@ -167,6 +167,15 @@ impl Page {
         }
     }
 
+    /// The names of all families.
+    pub fn families(&self) -> impl Iterator<Item = &str> {
+        let heads = self
+            .0
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE "));
+        heads.filter_map(|head| head.split(' ').next())
+    }
+
     /// Whether a family stands on the page.
     pub fn has(&self, family: &str) -> bool {
         self.0.contains(&format!("# TYPE {family} "))

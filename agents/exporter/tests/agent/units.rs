@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use roundsman_tests::{PATIENCE, Root};
+use roundsman_tests::{PATIENCE, Root, layout};
 
 use crate::bus::{Bus, Property, Systemd, stranger};
 use crate::support::{Exporter, Page, make_store, root, start};
@@ -86,6 +86,13 @@ fn the_first_page_has_all_units_and_a_quiet_host_costs_no_call() {
     ] {
         assert_eq!(page.expect(series), value, "{series}");
     }
+    let docs = std::fs::read_to_string(layout::project().join("docs/exporter.md")).unwrap();
+    let undocumented: Vec<&str> = page
+        .families()
+        .filter(|name| name.contains("systemd_") || name.contains("_unit_"))
+        .filter(|name| !docs.contains(&format!("`{name}`")))
+        .collect();
+    assert!(undocumented.is_empty(), "{undocumented:?}");
     assert!(!page.0.contains("disk.device"), "excluded by default");
     assert!(!systemd.calls().is_empty());
     for _ in 0..20 {
