@@ -9,7 +9,7 @@ use roundsman_kit::Context;
 use roundsman_kit::clock::Timestamp;
 use roundsman_store::event;
 use roundsman_store::sample::{self, Sample};
-use roundsman_store::{EventTx, ReadTx, Store, WriteTx};
+use roundsman_store::{EventTx, Store, WriteTx};
 
 use crate::config::Thresholds;
 use crate::events::event_of;
@@ -33,13 +33,15 @@ pub struct Recorded {
     pub is_newly_refusing: bool,
 }
 
-/// Records the run, in one transaction. Only events make it one that waits for the disk.
+/// Records the run, in one transaction. Only events make it one that waits for the disk: what
+/// the store held `before` the run tells whether there will be any, unless another run comes between.
 pub fn record(
     ctx: &Context,
     store: &mut Store,
     started: Timestamp,
     round: &Round,
     thresholds: &Thresholds,
+    before: Previous,
 ) -> roundsman_store::Result<Recorded> {
     let run = Run {
         unit: ctx.unit(),
@@ -48,7 +50,7 @@ pub fn record(
         round,
         thresholds,
     };
-    let is_quiet = store.read(|tx| run.judge(tx))?.changes.is_empty();
+    let is_quiet = run.judge(before).changes.is_empty();
     if is_quiet && let Some(recorded) = store.write(|tx| run.quietly(tx))? {
         return Ok(recorded);
     }
@@ -66,7 +68,7 @@ struct Run<'a> {
 impl Run<'_> {
     /// Without events; nothing is written when another run has made some necessary.
     fn quietly(&self, tx: &WriteTx<'_>) -> roundsman_store::Result<Option<Recorded>> {
-        let judged = self.judge(tx)?;
+        let judged = self.judge(previous::read(tx, &self.unit)?.0);
         if judged.changes.is_empty() {
             self.rows(tx, judged).map(Some)
         } else {
@@ -75,7 +77,7 @@ impl Run<'_> {
     }
 
     fn loudly(&self, tx: &EventTx<'_>) -> roundsman_store::Result<Recorded> {
-        let mut judged = self.judge(tx)?;
+        let mut judged = self.judge(previous::read(tx, &self.unit)?.0);
         let mut inserted = Vec::new();
         for change in judged.changes {
             // One that is known already was told when it was inserted.
@@ -87,9 +89,8 @@ impl Run<'_> {
         self.rows(tx, judged)
     }
 
-    /// What this run makes of the state that the store holds now.
-    fn judge(&self, tx: &ReadTx<'_>) -> roundsman_store::Result<Recorded> {
-        let (before, _) = previous::read(tx, &self.unit)?;
+    /// What this run makes of what the runs before have left.
+    fn judge(&self, before: Previous) -> Recorded {
         let round = self.round;
         let boots = before.counters.as_ref().zip(round.counters.as_ref());
         let moment = Moment {
@@ -111,7 +112,7 @@ impl Run<'_> {
             true => before.counters,
             false => round.counters.clone(),
         };
-        Ok(Recorded {
+        Recorded {
             newly_failed: failed.difference(&before.failed).cloned().collect(),
             recovered: before.failed.difference(&failed).cloned().collect(),
             refused: 0,
@@ -124,7 +125,7 @@ impl Run<'_> {
                 failed,
                 ..before
             },
-        })
+        }
     }
 
     fn rows(&self, tx: &WriteTx<'_>, judged: Recorded) -> roundsman_store::Result<Recorded> {

@@ -83,7 +83,7 @@ fn measure(
     }
     let host = Host::new(Root::new(ctx.paths().root()));
     let round = gather::gather(&host, &config.measure, before.counters.as_ref());
-    let recorded = record(ctx, store, started, &round, &config.thresholds)?;
+    let recorded = record(ctx, store, started, &round, &config.thresholds, before)?;
     tell(&round, &recorded);
     let registry = ctx.metrics().registry();
     metrics::fill(registry, &round, &recorded.after)
