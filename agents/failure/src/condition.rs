@@ -1,17 +1,12 @@
 //! The open conditions: units that failed and have not recovered yet. Each is a row of table
-//! `cursor` (stream = unit), and a marker file, so that the sweep's timer starts no process
-//! while there is none (`ConditionDirectoryNotEmpty=`).
+//! `cursor` (stream = unit).
 
-use std::fs;
-use std::io;
-use std::path::PathBuf;
-
-use anyhow::Context as _;
 use roundsman_kit::clock::Timestamp;
-use roundsman_kit::{Class, Context, ResultExt};
 use roundsman_store::cursor::{self, Cursor};
 use roundsman_store::{ReadTx, WriteTx};
 use serde::{Deserialize, Serialize};
+
+use crate::report::Report;
 
 /// A unit that failed and has not been seen well since.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,26 +17,62 @@ pub struct Condition {
     pub failures: u64,
     /// What systemd said the first time.
     pub result: String,
+    /// [`Report::key`] of the last failure: it is counted once, however often it is told.
+    pub last: String,
+    /// When that was.
+    pub last_at: Timestamp,
 }
 
 impl Condition {
+    /// The condition that begins with this failure.
+    pub fn begin(report: &Report) -> Self {
+        Self {
+            since: report.at,
+            failures: 1,
+            result: report.result.clone(),
+            last: report.key(),
+            last_at: report.at,
+        }
+    }
+
+    /// Adds a failure; false if it is part of the condition already.
+    pub fn add(&mut self, report: &Report) -> bool {
+        let key = report.key();
+        if key == self.last || report.at < self.last_at {
+            return false;
+        }
+        self.failures += 1;
+        self.last = key;
+        self.last_at = report.at;
+        true
+    }
+
     /// The same for all events of this condition.
     pub fn correlation(&self, agent: &str, unit: &str) -> String {
         format!("{agent}:{unit}:{}", self.since.as_millis())
     }
 }
 
-/// The open condition of `unit`.
+/// The open condition of `unit`. A row that cannot be read is none: the unit's next failure
+/// begins a new one in its place, and is told.
 pub fn of(tx: &ReadTx<'_>, agent: &str, unit: &str) -> roundsman_store::Result<Option<Condition>> {
     Ok(cursor::get(tx, agent, unit)?.and_then(|row| parse(&row)))
 }
 
-/// All open conditions, by unit.
-pub fn all(tx: &ReadTx<'_>, agent: &str) -> roundsman_store::Result<Vec<(String, Condition)>> {
+/// Whether `unit` has a row, readable or not.
+pub fn is_open(tx: &ReadTx<'_>, agent: &str, unit: &str) -> roundsman_store::Result<bool> {
+    cursor::get(tx, agent, unit).map(|row| row.is_some())
+}
+
+/// The rows of all units; `None` for one that cannot be read.
+pub fn all(
+    tx: &ReadTx<'_>,
+    agent: &str,
+) -> roundsman_store::Result<Vec<(String, Option<Condition>)>> {
     let rows = cursor::list(tx, agent)?;
     Ok(rows
         .into_iter()
-        .filter_map(|row| Some((row.stream.clone(), parse(&row)?)))
+        .map(|row| (row.stream.clone(), parse(&row)))
         .collect())
 }
 
@@ -67,49 +98,15 @@ pub fn close(tx: &WriteTx<'_>, agent: &str, unit: &str) -> roundsman_store::Resu
     cursor::remove(tx, agent, unit).map(|_| ())
 }
 
-/// A row that this version did not write counts as no condition: the next failure replaces it.
 fn parse(row: &Cursor) -> Option<Condition> {
-    serde_json::from_str(&row.position).ok()
-}
-
-/// The marker files of the open conditions. A marker is made before its condition is committed
-/// and removed after it is closed: a crash leaves one too many, never one too few.
-#[derive(Debug)]
-pub struct Markers(PathBuf);
-
-impl Markers {
-    /// The directory that tmpfiles.d makes beside the store; it outlives a reboot, as the
-    /// conditions do.
-    pub fn new(ctx: &Context) -> Self {
-        Self(ctx.paths().at("/var/lib/roundsman/failed"))
-    }
-
-    /// Makes the marker of `unit`.
-    pub fn put(&self, unit: &str) -> anyhow::Result<()> {
-        let path = self.0.join(unit);
-        fs::write(&path, "").fault(Class::Unavailable, || {
-            format!(
-                "making {}; systemd-tmpfiles --create makes its directory",
-                path.display()
-            )
+    serde_json::from_str(&row.position)
+        .inspect_err(|error| {
+            log::warn!(
+                "{}: its condition in the store cannot be read and stays as it is until the \
+                 unit's next failure: {error}: {}",
+                row.stream,
+                row.position
+            );
         })
-    }
-
-    /// The units that have a marker.
-    pub fn list(&self) -> anyhow::Result<Vec<String>> {
-        let entries = match fs::read_dir(&self.0) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.with_context(|| format!("listing {}", self.0.display()))?,
-        };
-        entries
-            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-            .collect::<io::Result<_>>()
-            .with_context(|| format!("listing {}", self.0.display()))
-    }
-
-    /// Removes the marker of `unit`.
-    pub fn remove(&self, unit: &str) -> anyhow::Result<()> {
-        let path = self.0.join(unit);
-        fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))
-    }
+        .ok()
 }

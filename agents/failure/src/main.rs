@@ -6,12 +6,17 @@
 
 #![forbid(unsafe_code)]
 
+mod capture;
 mod condition;
 mod config;
-mod explain;
+mod cycle;
 mod hook;
 mod journal;
+mod marker;
+mod record;
+mod report;
 mod sweep;
+mod unit_name;
 mod units;
 
 use std::process::ExitCode;
@@ -28,8 +33,15 @@ const AGENT: Agent = Agent {
 };
 
 fn main() -> ExitCode {
-    roundsman_kit::run(&AGENT, |ctx, config: config::Config| match ctx.instance() {
-        Some(unit) => hook::run(ctx, &config, unit),
-        None => sweep::run(ctx),
+    roundsman_kit::run(&AGENT, |ctx, config: config::Config| {
+        let started = ctx.clock().now();
+        let outcome = match ctx.instance() {
+            Some(unit) => hook::run(ctx, &config, unit),
+            None => sweep::run(ctx),
+        };
+        if let Err(failure) = &outcome {
+            cycle::record_failed(ctx, &AGENT, started, failure);
+        }
+        outcome
     })
 }

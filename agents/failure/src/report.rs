@@ -1,8 +1,13 @@
-//! What systemd says of a failed service, in words.
+//! What systemd says of a failed unit, as data and in words.
+
+use roundsman_kit::clock::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// What systemd tells a unit that it starts by `OnFailure=` (systemd.exec(5), `$MONITOR_…`).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
+    /// When the hook was started.
+    pub at: Timestamp,
     /// `$MONITOR_SERVICE_RESULT`: `exit-code`, `signal`, `watchdog`, …; empty for other units.
     pub result: String,
     /// `$MONITOR_EXIT_CODE`: `exited`, `killed`, `dumped`.
@@ -15,13 +20,24 @@ pub struct Report {
 
 impl Report {
     /// What the manager passed to this process.
-    pub fn from_env() -> Self {
+    pub fn from_env(at: Timestamp) -> Self {
         let read = |name: &str| std::env::var(name).unwrap_or_default();
         Self {
+            at,
             result: read("MONITOR_SERVICE_RESULT"),
             exit_code: read("MONITOR_EXIT_CODE"),
             exit_status: read("MONITOR_EXIT_STATUS"),
             invocation: read("MONITOR_INVOCATION_ID"),
+        }
+    }
+
+    /// What tells this failure from every other one of the unit: the invocation, or, where
+    /// systemd names none, the time.
+    pub fn key(&self) -> String {
+        if self.invocation.is_empty() {
+            format!("at-{}", self.at.as_millis())
+        } else {
+            self.invocation.clone()
         }
     }
 
@@ -51,9 +67,11 @@ mod tests {
     #[test]
     fn every_result_reads_as_a_sentence() {
         let report = |result: &str, status: &str| Report {
+            at: Timestamp(1500),
             result: result.into(),
+            exit_code: String::new(),
             exit_status: status.into(),
-            ..Report::default()
+            invocation: String::new(),
         };
         assert_eq!(report("exit-code", "1").sentence(), "exited with status 1");
         assert_eq!(
@@ -64,6 +82,7 @@ mod tests {
             report("exec-condition", "").sentence(),
             "failed: exec-condition"
         );
-        assert_eq!(Report::default().sentence(), "failed");
+        assert_eq!(report("", "").sentence(), "failed");
+        assert_eq!(report("", "").key(), "at-1500");
     }
 }
