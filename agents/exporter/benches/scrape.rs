@@ -3,7 +3,9 @@
 //! `cargo bench -p roundsman-exporter --bench scrape -- [--scrapes N] [--rounds N] [--gzip]`
 //!
 //! Each round scrapes both in turn over one kept connection each, so that what else the machine
-//! does meets both alike. Where systemd runs, both show its units; elsewhere neither does.
+//! does meets both alike. Where systemd runs, both show its units; elsewhere neither does: to have
+//! them, run the built benchmark on a booted host, with `ROUNDSMAN_BIN_DIR` naming the directory of
+//! the program.
 
 #![allow(clippy::unwrap_used)] // a failed measurement is no measurement
 
@@ -14,7 +16,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const NODE_EXPORTER: &str = "/usr/bin/prometheus-node-exporter";
+/// Where node_exporter is: Debian's package, or the root tree of the test machines.
+const NODE_EXPORTERS: [&str; 2] = [
+    "/usr/bin/prometheus-node-exporter",
+    "/opt/peers/bin/prometheus-node-exporter",
+];
 const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Options {
@@ -230,7 +236,7 @@ fn free_port() -> u16 {
     socket.local_addr().unwrap().port()
 }
 
-fn version(program: &str) -> String {
+fn version(program: &Path) -> String {
     let output = Command::new(program).arg("--version").output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text).into_owned();
@@ -240,7 +246,11 @@ fn version(program: &str) -> String {
 
 /// Our exporter in a tree whose `/proc`, `/sys` and bus are the machine's.
 fn ours(tree: &Path, systemd: bool) -> Subject {
-    let program = env!("CARGO_BIN_EXE_roundsman-exporter");
+    let built = Path::new(env!("CARGO_BIN_EXE_roundsman-exporter"));
+    let program = match std::env::var_os("ROUNDSMAN_BIN_DIR") {
+        Some(directory) => Path::new(&directory).join("roundsman-exporter"),
+        None => built.to_owned(),
+    };
     for dir in [
         "run/roundsman/metrics",
         "run/dbus",
@@ -258,32 +268,33 @@ fn ours(tree: &Path, systemd: bool) -> Subject {
     let port = free_port();
     let config = format!("listen = ['127.0.0.1:{port}']\n[units]\nenabled = {systemd}\n");
     fs::write(tree.join("etc/roundsman/exporter.toml"), config).unwrap();
-    let mut command = Command::new(program);
+    let mut command = Command::new(&program);
     command.env("ROUNDSMAN_ROOT", tree);
-    Subject::start(version(program), command, port)
+    Subject::start(version(&program), command, port)
 }
 
-fn theirs(systemd: bool) -> Subject {
+fn theirs(program: &Path, systemd: bool) -> Subject {
     let port = free_port();
-    let mut command = Command::new(NODE_EXPORTER);
+    let mut command = Command::new(program);
     command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
     if systemd {
         command.arg("--collector.systemd");
         command.arg("--collector.systemd.enable-restarts-metrics");
         command.arg("--collector.systemd.enable-start-time-metrics");
     }
-    Subject::start(version(NODE_EXPORTER), command, port)
+    Subject::start(version(program), command, port)
 }
 
 fn main() {
     let options = Options::parse();
-    if !Path::new(NODE_EXPORTER).exists() {
-        println!("skipped: {NODE_EXPORTER} is not installed");
+    let known = NODE_EXPORTERS.map(Path::new);
+    let Some(node_exporter) = known.into_iter().find(|path| path.exists()) else {
+        println!("skipped: none of {} is there", NODE_EXPORTERS.join(", "));
         return;
-    }
+    };
     let systemd = Path::new("/run/systemd/system").exists();
     let tree = tempfile::tempdir().unwrap();
-    let mut subjects = [ours(tree.path(), systemd), theirs(systemd)];
+    let mut subjects = [ours(tree.path(), systemd), theirs(node_exporter, systemd)];
     for _ in 0..options.rounds {
         subjects
             .iter_mut()
