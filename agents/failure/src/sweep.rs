@@ -97,7 +97,10 @@ fn store_late(ctx: &Context, store: &mut Store, markers: &Markers) -> anyhow::Re
             record::tell(&unit, report, recorded);
         }
         count += late.len() as u64;
-        markers.settle(&unit, &late)?;
+        if let Err(error) = markers.settle(&unit, &late) {
+            // It is known next time; the recoveries must not wait for a disk with room.
+            log::warn!("{unit}: its marker: {error:#}");
+        }
     }
     Ok(count)
 }
