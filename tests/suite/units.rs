@@ -216,7 +216,8 @@ fn every_service_is_one_of_ours() {
             "{name}"
         );
         let program = format!("/usr/libexec/roundsman/roundsman-{agent}");
-        let instance = if name.contains('@') { " %i" } else { "" };
+        // A unit's name may begin with a dash: -.mount.
+        let instance = if name.contains('@') { " -- %i" } else { "" };
         assert_eq!(unit.list("ExecStart"), [program + instance], "{name}");
     }
 }

@@ -15,11 +15,11 @@ fn unit_of(kind: &str) -> &'static str {
     }
 }
 
-/// The event of a change.
-pub fn event_of(change: &Change, now: Timestamp) -> NewEvent {
+/// The event of a change on `host`, whose name keeps the ids of different hosts apart.
+pub fn event_of(change: &Change, host: &str, now: Timestamp) -> NewEvent {
     let kind = format!("hostmetrics.{}", change.kind);
     let order_key = format!("{kind}:{}", change.subject);
-    let correlation = format!("{order_key}:{}", change.since.as_millis());
+    let correlation = format!("{order_key}:{host}:{}", change.since.as_millis());
     let (event, step) = match change.level {
         Some(level) => {
             let severity = match level {

@@ -81,7 +81,8 @@ impl Run<'_> {
         let mut inserted = Vec::new();
         for change in judged.changes {
             // One that is known already was told when it was inserted.
-            if event::insert(tx, &event_of(&change, self.started))?.is_some() {
+            let event = event_of(&change, &self.host, self.started);
+            if event::insert(tx, &event)?.is_some() {
                 inserted.push(change);
             }
         }
