@@ -25,21 +25,30 @@ fn main() {
     for real in ["proc", "sys"] {
         symlink(format!("/{real}"), root.path().join(real)).unwrap();
     }
-    let location = Location::new(&Paths::under(root.path()), "/var/lib/roundsman/roundsman.db");
+    let location = Location::new(
+        &Paths::under(root.path()),
+        "/var/lib/roundsman/roundsman.db",
+    );
     // As on a host with a daemon: one connection stays open, so no run closes the store for good.
     let keeper = Store::open(&location, Role::Migrate).unwrap();
 
     // The first run makes what the others find.
     run(root.path());
-    let (mut cpu, mut wall): (Vec<f64>, Vec<f64>) =
-        (0..RUNS).map(|_| run(root.path())).unzip();
+    let (mut cpu, mut wall): (Vec<f64>, Vec<f64>) = (0..RUNS).map(|_| run(root.path())).unzip();
     println!("| one run of {RUNS} | median | worst |");
     println!("| --- | --- | --- |");
     for (name, figures) in [("CPU, ms", &mut cpu), ("wall, ms", &mut wall)] {
         figures.sort_by(f64::total_cmp);
-        println!("| {name} | {:.1} | {:.1} |", figures[RUNS / 2], figures[RUNS - 1]);
+        println!(
+            "| {name} | {:.1} | {:.1} |",
+            figures[RUNS / 2],
+            figures[RUNS - 1]
+        );
     }
-    println!("| peak RSS, MB | | {:.1} |", children().max_rss() as f64 / 1024.0);
+    println!(
+        "| peak RSS, MB | | {:.1} |",
+        children().max_rss() as f64 / 1024.0
+    );
     drop(keeper);
 }
 
@@ -47,9 +56,16 @@ fn main() {
 fn run(root: &Path) -> (f64, f64) {
     let before = cpu_millis();
     let begun = Instant::now();
-    let output = Command::new(PROGRAM).env("ROUNDSMAN_ROOT", root).output().unwrap();
+    let output = Command::new(PROGRAM)
+        .env("ROUNDSMAN_ROOT", root)
+        .output()
+        .unwrap();
     let wall = begun.elapsed().as_secs_f64() * 1000.0;
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     (cpu_millis() - before, wall)
 }
 
