@@ -3,12 +3,12 @@
 #![allow(clippy::unwrap_used)] // helpers of tests
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use roundsman_tests::{AgentCommand, PATIENCE, Root, layout};
+use roundsman_tests::{AgentCommand, PATIENCE, Process, Root, layout};
 
 fn minimal(root: &Root) -> AgentCommand {
     std::fs::create_dir_all(root.at("/run/roundsman/minimal")).unwrap();
@@ -184,4 +184,39 @@ fn a_manager_that_cannot_be_told_is_named_once() {
         .stderr
         .matches("cannot be told that the agent is ready");
     assert_eq!(told.count(), 1, "{output:?}");
+}
+
+#[test]
+fn a_registry_outlives_a_time_without_descriptors() {
+    let root = Root::new();
+    std::fs::create_dir_all(root.at("/run/roundsman/minimal")).unwrap();
+    let manager = root.manager();
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", "ulimit -n 32; exec \"$0\""])
+        .arg(layout::program("examples/minimal"))
+        .env("ROUNDSMAN_ROOT", root.path())
+        .env("NOTIFY_SOCKET", manager.path());
+    let process = Process::spawn(&mut command, None).unwrap();
+    manager.wait_ready();
+    let socket = root.at("/run/roundsman/minimal/metrics.sock");
+    let connect = |_| UnixStream::connect(&socket).unwrap();
+    let many: Vec<_> = (0..12).map(connect).collect();
+    // accept(2) failed, or tiny_http panicked: that depends on which descriptor was the last.
+    process.wait_for_stderr("Too many open files", PATIENCE);
+    drop(many);
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let mut stream = connect(0);
+        let each = Duration::from_secs(8);
+        stream.set_read_timeout(Some(each)).unwrap();
+        let _ = stream.write_all(b"GET / HTTP/1.0\r\n\r\n");
+        let mut page = String::new();
+        let read = stream.read_to_string(&mut page);
+        if page.contains("minimal_rounds_total") {
+            break;
+        }
+        assert!(Instant::now() < until, "{read:?}: {page}");
+    }
+    process.stop(PATIENCE).expect_code(0);
 }

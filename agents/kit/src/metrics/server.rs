@@ -16,6 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tiny_http::{HTTPVersion, Header, Request, Response, Server};
 
 use super::Metrics;
@@ -24,6 +25,10 @@ use crate::backoff::Backoff;
 const TEXT_FORMAT: &[u8] = b"text/plain; version=0.0.4; charset=utf-8";
 /// Requests that wait in one lane; more are left without an answer.
 const MOST_WAITING: usize = 32;
+/// How long there may be no request before it is looked whether connections wait.
+const QUIET: Duration = Duration::from_secs(5);
+/// How long a connection may wait before accepting has ended.
+const LATE: Duration = Duration::from_secs(1);
 /// When a request is dropped, tiny_http allocates what is left of its body in one piece.
 const MOST_BODY: usize = 64 * 1024;
 
@@ -129,16 +134,29 @@ impl Shared {
         }
         state.server = Some(Arc::clone(&server));
         drop(state);
+        let mut is_late = false;
         loop {
-            match server.recv() {
-                Ok(request) => {
+            let within = if is_late { LATE } else { QUIET };
+            match server.recv_timeout(within)? {
+                Some(request) => {
                     backoff.reset();
+                    is_late = false;
                     lanes.give(request);
                 }
-                Err(_) if self.lock().stopping => return Ok(()),
-                Err(error) => return Err(error),
+                None if self.lock().stopping => return Ok(()),
+                // Its accepting thread can also panic, and then says nothing.
+                None => match (self.is_waited_for()?, is_late) {
+                    (true, true) => return Err(io::Error::other("nobody accepts connections")),
+                    (waiting, _) => is_late = waiting,
+                },
             }
         }
+    }
+
+    /// Whether a connection has not been accepted.
+    fn is_waited_for(&self) -> io::Result<bool> {
+        let mut fds = [PollFd::new(&self.listener, PollFlags::IN)];
+        Ok(poll(&mut fds, Some(&Timespec::default()))? > 0)
     }
 }
 
