@@ -17,6 +17,8 @@ mod evidence;
 mod forward;
 pub mod http;
 mod journal;
+mod keeper;
+mod names;
 mod wait;
 
 use std::path::{Path, PathBuf};
@@ -25,10 +27,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
 
-pub use boot::{Options, missing, sweep};
+pub use boot::{Options, missing};
 pub use canary::Limit;
 pub use command::GuestCommand;
 pub use journal::Entry;
+pub use names::sweep;
 
 use crate::package::Package;
 use crate::{Manager, Output, Process};
@@ -44,7 +47,7 @@ pub struct Machine {
     test: String,
     cgroups: cgroup::Cgroups,
     run_dir: PathBuf,
-    keeper: boot::Keeper,
+    keeper: keeper::Keeper,
     notify: Manager,
     /// The machine's init, as this process sees it.
     leader: i32,
