@@ -128,8 +128,9 @@ impl Exporter {
             let net_ticks = watched.borrow().as_ref().is_some_and(Server::tick);
             net_ticks && site.is_sound()
         });
-        ctx.ready(&self.status());
+        // In this order, so that the first scrape finds the row.
         self.record(ctx);
+        ctx.ready(&self.status());
         if is_reload_due {
             self.reload(ctx);
         }

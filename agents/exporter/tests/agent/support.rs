@@ -24,7 +24,8 @@ pub fn root() -> Root {
     root
 }
 
-/// A tree whose exporter has nothing to complain about: a store, and no units.
+/// A tree whose exporter has nothing to complain about: a store, for which it has all the time
+/// of a loaded machine, and no units.
 pub fn sound_root(toml: &str) -> Root {
     let root = root();
     make_store(&root);
