@@ -29,7 +29,8 @@ pub fn root() -> Root {
 pub fn sound_root(toml: &str) -> Root {
     let root = root();
     make_store(&root);
-    root.config("exporter", &format!("{toml}\n[units]\nenabled = false\n"));
+    let rest = "[units]\nenabled = false\n[cycles]\ndeadline = '20s'\n";
+    root.config("exporter", &format!("{toml}\n{rest}"));
     root
 }
 
