@@ -16,6 +16,18 @@ struct Broken {
     seen: bool,
 }
 
+impl Broken {
+    /// A fault that only counts on, as a file's age, is not told again.
+    fn is_same_but_for_numbers(&self, fault: &str) -> bool {
+        let words = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
+        words(&self.fault) == words(fault)
+    }
+}
+
+fn tell(source: &str, fault: &str) {
+    log::warn!(MESSAGE_ID = id::COLLECTOR_FAILED, "ROUNDSMAN_TARGET" = source; "{source}: {fault}");
+}
+
 impl Health {
     /// Begins a round of notes: a source that is not noted in it is gone, not mended.
     pub fn begin(&mut self) {
@@ -35,11 +47,14 @@ impl Health {
     pub fn broken(&mut self, source: &str, fault: String) {
         match self.broken.get_mut(source) {
             Some(known) => {
-                known.fault = fault;
                 known.seen = true;
+                if known.fault != fault && !known.is_same_but_for_numbers(&fault) {
+                    tell(source, &fault);
+                }
+                known.fault = fault;
             }
             None => {
-                log::warn!(MESSAGE_ID = id::COLLECTOR_FAILED, "ROUNDSMAN_TARGET" = source; "{source}: {fault}");
+                tell(source, &fault);
                 self.broken
                     .insert(source.to_owned(), Broken { fault, seen: true });
             }

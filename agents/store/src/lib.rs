@@ -12,6 +12,7 @@ mod connection;
 mod error;
 mod location;
 mod migrate;
+mod same_file;
 mod store;
 pub mod tables;
 mod ticket;

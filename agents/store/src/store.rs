@@ -11,6 +11,7 @@ use crate::connection::{self, Deadline};
 use crate::error::{At, Error, Result};
 use crate::location::Location;
 use crate::migrate::{self, Migration};
+use crate::same_file::SameFile;
 use crate::ticket::{Ticket, Turn};
 use crate::tx::{EventTx, ReadTx, WriteTx};
 
@@ -51,6 +52,7 @@ pub struct Store {
     writer: Option<Writer>,
     data_version: i64,
     migration: Option<Migration>,
+    same_file: SameFile,
 }
 
 /// What only writers have.
@@ -72,6 +74,7 @@ impl Store {
             location.prepare()?;
         }
         location.inspect()?;
+        let same_file = SameFile::at(&location.db)?;
         let deadline = Deadline::at(Instant::now() + PATIENCE);
         let connection = connection::open(&location.db, role, &deadline)?;
         let mut store = Self {
@@ -83,6 +86,7 @@ impl Store {
             writer: None,
             data_version: 0,
             migration: None,
+            same_file,
         };
         if role != Role::Reader {
             store.writer = Some(Writer::open(location)?);
@@ -142,6 +146,7 @@ impl Store {
     /// # Errors
     /// That of `work`, or of SQLite.
     pub fn read<T>(&mut self, work: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
+        self.same_file.ensure(&self.location.db)?;
         let started = self.start_waiting();
         let frame = Frame {
             connection: &self.connection,
@@ -184,6 +189,7 @@ impl Store {
     /// # Errors
     /// That of SQLite.
     pub fn changed(&mut self) -> Result<bool> {
+        self.same_file.ensure(&self.location.db)?;
         let started = self.start_waiting();
         let version = self
             .connection
@@ -232,6 +238,7 @@ impl Store {
         synchronous: Synchronous,
         work: impl FnOnce(&Connection, &Path) -> Result<(T, bool)>,
     ) -> Result<T> {
+        self.same_file.ensure(&self.location.db)?;
         self.synchronise(synchronous)?;
         let started = self.start_waiting();
         let frame = Frame {

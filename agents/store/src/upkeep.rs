@@ -89,13 +89,17 @@ impl Store {
                 .map_err(|source| self.failed("read figures", started, source))
         };
         let size = |path: &Path| match fs::metadata(path) {
-            Ok(metadata) => Ok(metadata.len()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Ok(metadata) => Ok(Some(metadata.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::io(At::new(path, "read figures"), error)),
         };
+        let db_bytes = size(self.path())?.ok_or_else(|| Error::Missing {
+            path: self.path().to_path_buf(),
+        })?;
         Ok(Figures {
-            db_bytes: size(self.path())?,
-            wal_bytes: size(&beside(self.path(), "-wal"))?,
+            db_bytes,
+            // Without a WAL there is nothing in it.
+            wal_bytes: size(&beside(self.path(), "-wal"))?.unwrap_or(0),
             pages: number("page_count")?,
             free_pages: number("freelist_count")?,
             schema: number("user_version")? as u32,

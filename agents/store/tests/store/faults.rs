@@ -199,3 +199,29 @@ fn a_reader_cannot_write() {
     let error = reader.write(|_| Ok(())).unwrap_err();
     assert!(matches!(error, Error::ReaderWrote { .. }), "{error}");
 }
+
+#[test]
+fn a_store_that_was_replaced_or_removed_under_us_takes_no_commit_and_gives_no_old_figures() {
+    let (root, mut store) = migrated();
+    store.write(|_| Ok(())).unwrap();
+    let path = location(root.path()).db().to_owned();
+    let aside = path.with_extension("aside");
+
+    fs::rename(&path, &aside).unwrap();
+    let removed = store.write(|_| Ok(())).unwrap_err();
+    assert_eq!(removed.class(), Class::Unavailable);
+    assert!(matches!(removed, Error::Replaced { .. }), "{removed:?}");
+    assert!(matches!(
+        store.figures().unwrap_err(),
+        Error::Missing { .. }
+    ));
+
+    fs::copy(&aside, &path).unwrap();
+    for error in [
+        store.publish(|_| Ok(())).unwrap_err(),
+        store.read(|_| Ok(())).unwrap_err(),
+        store.changed().unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::Replaced { .. }), "{error:?}");
+    }
+}
