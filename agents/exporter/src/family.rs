@@ -48,7 +48,7 @@ impl Family {
             if sample.timestamp.is_some() {
                 return Err(Unfit::Timestamp(sample.name.to_owned()));
             }
-            ends.push([sample.name, &sample.labels, sample.value].map(|part| {
+            ends.push([sample.name, &sample.labels, &sample.value].map(|part| {
                 text.push_str(part);
                 text.len()
             }));
@@ -69,7 +69,7 @@ impl Family {
             let sample = Sample {
                 name: &self.text[start..*name],
                 labels: Cow::Borrowed(&self.text[*name..*labels]),
-                value: &self.text[*labels..*value],
+                value: Cow::Borrowed(&self.text[*labels..*value]),
                 timestamp: None,
             };
             start = *value;
@@ -98,9 +98,12 @@ impl Family {
     }
 }
 
-/// What makes two samples the same series: the name, and the labels in any order.
+/// What makes two samples the same series: the name, and the labels in any order. A label with an
+/// empty value is one that is not there.
 pub fn series(name: &str, labels: &str) -> String {
     let mut parts = split_labels(labels);
+    // No value ends like this: a quote within one stands behind a backslash.
+    parts.retain(|part| !part.ends_with("=\"\""));
     parts.sort_unstable();
     format!("{name}{{{}}}", parts.join(","))
 }
@@ -164,5 +167,8 @@ mod tests {
         assert_eq!(one, series("x", "a=\"\\\"\",b=\"1,2\""));
         assert_ne!(one, series("x", "a=\"\\\"\",b=\"1\""));
         assert_eq!(series("x", ""), "x{}");
+        assert_eq!(series("x", "a=\"\",b=\"1\",c=\"\""), "x{b=\"1\"}");
+        let quotes = "a=\"=\\\"\\\"\"";
+        assert_eq!(series("x", quotes), format!("x{{{quotes}}}"));
     }
 }

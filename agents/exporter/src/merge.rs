@@ -1,6 +1,7 @@
 //! Which family of which source stands on the page: each name once, with the samples of all
 //! sources that agree on its type. The first source decides type and help text; a later family
-//! that disagrees, or repeats a series, is refused whole and reported.
+//! that disagrees, or repeats a series, is refused whole and reported. So is one whose name is
+//! that of a histogram's or summary's samples.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -47,6 +48,10 @@ pub enum Why {
     Type(Kind),
     /// Another source has that series.
     Series(String),
+    /// Another source has a histogram or summary with that part.
+    Part(String),
+    /// The exporter's own page has that family, which OpenMetrics calls the same.
+    Namesake(String),
     /// The exporter itself fills that family.
     Reserved,
 }
@@ -58,6 +63,8 @@ impl fmt::Display for Refused<'_> {
         match &self.why {
             Why::Type(kind) => write!(f, "another source has it as {}", label(kind)),
             Why::Series(series) => write!(f, "another source has {series}"),
+            Why::Part(part) => write!(f, "{part} is a part of it or of another source's family"),
+            Why::Namesake(name) => write!(f, "OpenMetrics has one name for it and {name}"),
             Why::Reserved => f.write_str("the exporter fills it itself"),
         }
     }
@@ -100,8 +107,17 @@ pub fn merge<'a>(sources: &[Source<'a>], taken: &dyn Taken) -> Plan<'a> {
                 why,
             };
             let Some(at) = by_name.get(&*family.name) else {
+                if let Some(part) = part(family, |name| kind_of(name, &by_name, &plan, taken)) {
+                    plan.refused.push(refuse(Why::Part(part)));
+                    continue;
+                }
                 match taken.find(&family.name) {
-                    None => {}
+                    None => {
+                        if let Some(namesake) = namesake(family, taken) {
+                            plan.refused.push(refuse(Why::Namesake(namesake)));
+                            continue;
+                        }
+                    }
                     Some(Present::Reserved) => {
                         plan.refused.push(refuse(Why::Reserved));
                         continue;
@@ -132,7 +148,57 @@ pub fn merge<'a>(sources: &[Source<'a>], taken: &dyn Taken) -> Plan<'a> {
             }
         }
     }
+    counters_after_namesakes(&mut plan.merged, &by_name);
     plan
+}
+
+/// The type of a family that is there.
+fn kind_of(
+    name: &str,
+    by_name: &HashMap<&str, usize>,
+    plan: &Plan<'_>,
+    taken: &dyn Taken,
+) -> Option<Kind> {
+    match by_name.get(name) {
+        Some(at) => Some(plan.merged[*at].first.kind),
+        None => match taken.find(name)? {
+            Present::Open(kind, _) => Some(kind),
+            Present::Reserved => None,
+        },
+    }
+}
+
+/// The name that samples of this family share with a family that is there, or the other way round.
+fn part(family: &Family, kind_of: impl Fn(&str) -> Option<Kind>) -> Option<String> {
+    if Kind::whole_of(&family.name, &kind_of).is_some() {
+        return Some(family.name.to_string());
+    }
+    let parts = family.kind.parts().iter();
+    parts
+        .map(|suffix| format!("{}{suffix}", family.name))
+        .find(|part| kind_of(part).is_some())
+}
+
+/// The family of the page that has the same name in OpenMetrics.
+fn namesake(family: &Family, taken: &dyn Taken) -> Option<String> {
+    let stem = family.name.strip_suffix("_total");
+    if let Some(stem) = stem.filter(|_| family.kind == Kind::Counter) {
+        return taken.find(stem).map(|_| stem.to_owned());
+    }
+    let counter = format!("{}_total", family.name);
+    matches!(taken.find(&counter)?, Present::Open(Kind::Counter, _)).then_some(counter)
+}
+
+/// Puts counters behind the families that have the same name in OpenMetrics, as the page asks for.
+fn counters_after_namesakes(merged: &mut Vec<Merged<'_>>, by_name: &HashMap<&str, usize>) {
+    let (mut late, rest): (Vec<_>, Vec<_>) = merged.drain(..).partition(|merged| {
+        let stem = merged.first.name.strip_suffix("_total");
+        merged.first.kind == Kind::Counter && stem.is_some_and(|stem| by_name.contains_key(stem))
+    });
+    // A namesake may itself be one of them.
+    late.sort_by_key(|merged| merged.first.name.len());
+    *merged = rest;
+    merged.append(&mut late);
 }
 
 /// Adds the series of a family to those that are there, if it fits.
@@ -216,6 +282,51 @@ mod tests {
                 "s1: a is not shown: another source has it as gauge",
                 "s2: a is not shown: another source has a{x=\"1\",y=\"2\"}",
             ]
+        );
+    }
+
+    #[test]
+    fn names_of_parts_belong_to_the_first_source_that_has_them() {
+        let histogram = "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\n";
+        let gauge = "# TYPE h_count gauge\nh_count 1\nother 1\n";
+        let (shown, refused) = outcome(&[histogram, gauge]);
+        assert_eq!(shown, ["h 0", "other 0"]);
+        let why = "h_count is a part of it or of another source's family";
+        assert_eq!(refused, [format!("s1: h_count is not shown: {why}")]);
+        let (shown, refused) = outcome(&[gauge, histogram]);
+        assert_eq!(shown, ["h_count 0", "other 0"]);
+        assert_eq!(refused, [format!("s1: h is not shown: {why}")]);
+        let (shown, refused) = outcome(&[
+            "# TYPE node_load1 gauge\n",
+            "# TYPE s summary\ns_sum 1\n",
+            "s_bucket 1\n",
+        ]);
+        assert_eq!(shown, ["s 0", "s_bucket 0"]);
+        assert!(refused.is_empty(), "{refused:?}");
+    }
+
+    #[test]
+    fn a_label_without_a_value_makes_no_other_series() {
+        let (_, refused) = outcome(&["a 1\n", "a{x=\"\"} 2\n"]);
+        assert_eq!(refused, ["s1: a is not shown: another source has a{}"]);
+    }
+
+    #[test]
+    fn openmetrics_never_has_a_name_twice() {
+        let counter =
+            "# TYPE f_total_total counter\nf_total_total 1\n# TYPE f_total counter\nf_total 1\n";
+        let gauge = "# TYPE f gauge\nf 1\n";
+        for pages in [[counter, gauge], [gauge, counter]] {
+            let (shown, refused) = outcome(&pages);
+            assert_eq!(shown, ["f 0", "f_total 0", "f_total_total 0"]);
+            assert!(refused.is_empty(), "{refused:?}");
+        }
+        let (shown, refused) = outcome(&["# TYPE node_load1_total counter\nnode_load1_total 1\n"]);
+        assert!(shown.is_empty(), "{shown:?}");
+        let why = "OpenMetrics has one name for it and node_load1";
+        assert_eq!(
+            refused,
+            [format!("s0: node_load1_total is not shown: {why}")]
         );
     }
 

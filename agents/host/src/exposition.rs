@@ -56,6 +56,23 @@ impl Kind {
         }
     }
 
+    /// What the names of samples have behind the name of a family of this type.
+    pub fn parts(self) -> &'static [&'static str] {
+        match self {
+            Self::Histogram => &["_bucket", "_sum", "_count"],
+            Self::Summary => &["_sum", "_count"],
+            Self::Counter | Self::Gauge | Self::Untyped => &[],
+        }
+    }
+
+    /// The family that `name` is a part of, going by the types of families that are there.
+    pub fn whole_of(name: &str, kind_of: impl Fn(&str) -> Option<Self>) -> Option<&str> {
+        Self::Histogram.parts().iter().find_map(|suffix| {
+            let stem = name.strip_suffix(suffix)?;
+            kind_of(stem)?.parts().contains(suffix).then_some(stem)
+        })
+    }
+
     /// The type of that name in text 0.0.4.
     pub fn from_label(label: &str) -> Option<Self> {
         [

@@ -1,5 +1,6 @@
 //! The encoder: one buffer, filled family by family and reused from scrape to scrape.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use super::parse::Sample;
@@ -9,13 +10,17 @@ use super::{Format, Kind, Value};
 ///
 /// Each family is written once and in one piece, in the order of the calls; a family without
 /// samples leaves no trace. The names of samples are the same in both formats: a counter whose
-/// name does not end in `_total`, which OpenMetrics forbids, is shown there as `unknown`.
+/// name does not end in `_total`, which OpenMetrics forbids, is shown there as `unknown`. So is
+/// one whose name without `_total` is that of another family, which must be written before it:
+/// OpenMetrics has one name for both.
 #[derive(Debug, Default)]
 pub struct Page {
     format: Format,
     text: Vec<u8>,
     /// Where in `text` the families' names stand.
     names: Vec<Range<usize>>,
+    /// The same names, to be found.
+    found: HashSet<Box<str>>,
     samples: usize,
 }
 
@@ -41,6 +46,7 @@ impl Page {
         self.format = format;
         self.text.clear();
         self.names.clear();
+        self.found.clear();
         self.samples = 0;
     }
 
@@ -70,11 +76,7 @@ impl Page {
     /// Whether a family of that sample name is on the page. Two sources with the same family
     /// must be merged before they are written.
     pub fn has_family(&self, name: &str) -> bool {
-        self.family_names().any(|seen| seen == name.as_bytes())
-    }
-
-    fn family_names(&self) -> impl Iterator<Item = &[u8]> {
-        self.names.iter().map(|range| &self.text[range.clone()])
+        self.found.contains(name)
     }
 
     /// The present end of the page.
@@ -88,8 +90,12 @@ impl Page {
 
     /// Removes everything written since `mark`.
     pub fn rewind(&mut self, mark: Mark) {
+        for gone in self.names.drain(mark.names..) {
+            if let Ok(name) = std::str::from_utf8(&self.text[gone]) {
+                self.found.remove(name);
+            }
+        }
         self.text.truncate(mark.text);
-        self.names.truncate(mark.names);
         self.samples = mark.samples;
     }
 
@@ -172,15 +178,12 @@ impl Family<'_> {
             return;
         }
         self.begun = true;
-        debug_assert!(
-            !self.page.has_family(self.name),
-            "family {} is written twice",
-            self.name
-        );
         let (kind, shown) = match self.page.format {
             Format::Text => (self.kind, self.name),
-            Format::OpenMetrics => openmetrics_head(self.kind, self.name),
+            Format::OpenMetrics => self.openmetrics_head(),
         };
+        let is_new = self.page.found.insert(self.name.into());
+        debug_assert!(is_new, "family {} is written twice", self.name);
         let label = kind.label(self.page.format);
         let openmetrics = self.page.format == Format::OpenMetrics;
         let out = &mut self.page.text;
@@ -198,6 +201,19 @@ impl Family<'_> {
         out.push(b'\n');
         let start = out.len();
         self.page.names.push(start..start + self.name.len());
+    }
+}
+
+impl<'a> Family<'a> {
+    /// Type and name in OpenMetrics 1.0.
+    fn openmetrics_head(&self) -> (Kind, &'a str) {
+        if self.kind != Kind::Counter {
+            return (self.kind, self.name);
+        }
+        match self.name.strip_suffix("_total") {
+            Some(stem) if !self.page.has_family(stem) => (Kind::Counter, stem),
+            _ => (Kind::Untyped, self.name),
+        }
     }
 }
 
@@ -221,17 +237,6 @@ fn write_labels(labels: &[(&str, &str)], written: &str, out: &mut Vec<u8>) {
         out.push(b'}');
     }
     out.push(b' ');
-}
-
-/// Type and name of a family in OpenMetrics 1.0.
-fn openmetrics_head(kind: Kind, name: &str) -> (Kind, &str) {
-    match kind {
-        Kind::Counter => match name.strip_suffix("_total") {
-            Some(stem) => (Kind::Counter, stem),
-            None => (Kind::Untyped, name),
-        },
-        other => (other, name),
-    }
 }
 
 /// Writes `text` with its special characters escaped; quotes too where the place asks for it.
@@ -299,6 +304,20 @@ mod tests {
              x_old 0.5\n\
              # EOF\n"
         );
+    }
+
+    #[test]
+    fn a_counter_whose_name_is_taken_in_openmetrics_is_shown_under_its_full_name() {
+        let fill = |page: &mut Page| {
+            page.gauge("foo", "").value(1_u64);
+            page.counter("foo_total", "Foos.").value(2_u64);
+        };
+        assert_eq!(
+            page(Format::OpenMetrics, fill),
+            "# TYPE foo gauge\nfoo 1\n\
+             # HELP foo_total Foos.\n# TYPE foo_total unknown\nfoo_total 2\n# EOF\n"
+        );
+        assert!(page(Format::Text, fill).contains("# TYPE foo_total counter\n"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! What it accepts is grouped by family, checked, and kept as text, so that it can be written
 //! again without a change of value. It reads nothing but what the caller holds in memory, and
-//! stops at its [`Limits`].
+//! stops at its [`Limits`]. Hexadecimal numbers, which some readers take, are refused.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 use super::Kind;
 
 mod labels;
+mod number;
 
 /// What a page may hold at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +53,9 @@ pub struct Sample<'a> {
     pub name: &'a str,
     /// What stands between the braces, still escaped and without needless blanks.
     pub labels: Cow<'a, str>,
-    /// The value as it was written; it is a number.
-    pub value: &'a str,
+    /// The value, with all its digits, in a form that every reader takes: `+Inf`, `-Inf`, `NaN`,
+    /// or digits with no plus before them and none missing beside the point.
+    pub value: Cow<'a, str>,
     /// Milliseconds since 1970, where the sample carries a time.
     pub timestamp: Option<i64>,
 }
@@ -113,6 +115,9 @@ pub enum Reason {
     /// A `# TYPE` line after the first sample of its family, or a second one.
     #[error("the type of {0} comes twice or after its samples")]
     LateType(String),
+    /// A family whose name a histogram or summary has for its samples.
+    #[error("{0} is a part of {1}")]
+    Part(String, String),
     /// A second `# HELP` line.
     #[error("{0} has two help texts")]
     SecondHelp(String),
@@ -191,20 +196,37 @@ impl<'a, 'l> Reader<'a, 'l> {
         }
         let (name, rest) = token(rest);
         let name = metric_name(name)?;
-        let read = self.family(name);
-        if keyword == "HELP" {
-            if read.helped {
-                return Err(Reason::SecondHelp(name.to_owned()));
-            }
-            read.helped = true;
-            read.family.help = labels::unescaped_help(rest);
-            return Ok(());
+        if keyword == "TYPE" {
+            let word = rest.trim_end_matches(BLANKS);
+            return self.set_type(name, word);
         }
+        let read = self.family(name);
+        if read.helped {
+            return Err(Reason::SecondHelp(name.to_owned()));
+        }
+        read.helped = true;
+        read.family.help = labels::unescaped_help(rest);
+        Ok(())
+    }
+
+    fn set_type(&mut self, name: &'a str, word: &str) -> Result<(), Reason> {
+        if let Some(whole) = self.whole_of(name) {
+            return Err(Reason::Part(name.to_owned(), whole.to_owned()));
+        }
+        let kind = Kind::from_label(word).ok_or_else(|| Reason::Type(word.to_owned()))?;
+        for suffix in kind.parts() {
+            let part = format!("{name}{suffix}");
+            let there = self.by_name.get(&*part).map(|index| &self.families[*index]);
+            // One that has only a help text is never shown.
+            if there.is_some_and(|read| read.typed || !read.family.samples.is_empty()) {
+                return Err(Reason::Part(part, name.to_owned()));
+            }
+        }
+        let read = self.family(name);
         if read.typed || !read.family.samples.is_empty() {
             return Err(Reason::LateType(name.to_owned()));
         }
-        let word = rest.trim_end_matches(BLANKS);
-        read.family.kind = Kind::from_label(word).ok_or_else(|| Reason::Type(word.to_owned()))?;
+        read.family.kind = kind;
         read.typed = true;
         Ok(())
     }
@@ -217,9 +239,7 @@ impl<'a, 'l> Reader<'a, 'l> {
         let rest = line[end..].trim_start_matches(BLANKS);
         let (labels, rest) = labels::read(rest, self.limits.labels)?;
         let (value, rest) = token(rest);
-        if value.parse::<f64>().is_err() {
-            return Err(Reason::Value(value.to_owned()));
-        }
+        let value = number::read(value).ok_or_else(|| Reason::Value(value.to_owned()))?;
         let (time, rest) = token(rest);
         let timestamp = match time {
             "" => None,
@@ -253,20 +273,19 @@ impl<'a, 'l> Reader<'a, 'l> {
 
     /// The family that a sample of that name belongs to.
     fn owner(&mut self, name: &'a str) -> usize {
-        let parts = [("_bucket", false), ("_sum", true), ("_count", true)];
-        for (suffix, of_summary) in parts {
-            let index = name
-                .strip_suffix(suffix)
-                .and_then(|stem| self.by_name.get(stem));
-            if let Some(index) = index {
-                let kind = self.families[*index].family.kind;
-                if kind == Kind::Histogram || (of_summary && kind == Kind::Summary) {
-                    return *index;
-                }
-            }
+        if let Some(whole) = self.whole_of(name) {
+            return self.by_name[whole];
         }
         self.family(name);
         self.by_name[name]
+    }
+
+    /// The histogram or summary that has samples of that name.
+    fn whole_of<'n>(&self, name: &'n str) -> Option<&'n str> {
+        Kind::whole_of(name, |stem| {
+            let index = self.by_name.get(stem)?;
+            Some(self.families[*index].family.kind)
+        })
     }
 
     fn family(&mut self, name: &'a str) -> &mut Read<'a> {

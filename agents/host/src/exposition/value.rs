@@ -1,5 +1,7 @@
 //! Sample values, written without rounding.
 
+use std::fmt;
+
 /// The value of a sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Value {
@@ -50,6 +52,14 @@ impl Value {
             Self::Decimal { digits, places } => write_decimal(digits, places, out),
             Self::Float(value) => write_float(value, out),
         }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = Vec::new();
+        self.write(&mut out);
+        f.write_str(&String::from_utf8_lossy(&out))
     }
 }
 

@@ -13,13 +13,18 @@ pub(super) struct Labels<'a> {
 }
 
 impl Labels<'_> {
+    /// Whether the label is there; one with an empty value is not.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.pairs.iter().any(|(seen, _)| *seen == name)
+        self.filled().any(|(seen, _)| *seen == name)
     }
 
-    /// Name and labels in one order, whatever the order on the page.
+    fn filled(&self) -> impl Iterator<Item = &(&str, &str)> {
+        self.pairs.iter().filter(|(_, value)| !value.is_empty())
+    }
+
+    /// Name and labels in one order, whatever the order on the page and without empty ones.
     pub(super) fn series(&self, name: &str) -> String {
-        let mut pairs = self.pairs.clone();
+        let mut pairs: Vec<_> = self.filled().copied().collect();
         pairs.sort_unstable();
         format!("{name}{{{}}}", joined(&pairs))
     }

@@ -75,7 +75,7 @@ fn needless_blanks_and_commas_do_not_survive() {
     let families = read(" a { x = \"1 , }\" , y=\"2\", } \t 5\t7 \nb{} 1\n").unwrap();
     let sample = &families[0].samples[0];
     assert_eq!(sample.labels, "x=\"1 , }\",y=\"2\"");
-    assert_eq!((sample.value, sample.timestamp), ("5", Some(7)));
+    assert_eq!((&*sample.value, sample.timestamp), ("5", Some(7)));
     assert_eq!(families[1].samples[0].labels, "");
 }
 
@@ -128,6 +128,28 @@ const MALFORMED: &[(&str, usize, &str)] = &[
         "the series a{x=\"1\",y=\"2\"} is there twice",
     ),
     (
+        "a{x=\"\",y=\"2\"} 1\na{y=\"2\"} 2\n",
+        2,
+        "the series a{y=\"2\"} is there twice",
+    ),
+    (
+        "# TYPE h histogram\nh_count 1\n# TYPE h_count gauge\n",
+        3,
+        "h_count is a part of h",
+    ),
+    ("h_sum 1\n# TYPE h summary\n", 2, "h_sum is a part of h"),
+    (
+        "# TYPE h_bucket gauge\n# TYPE h histogram\n",
+        2,
+        "h_bucket is a part of h",
+    ),
+    ("a 0x1p4\n", 1, "\"0x1p4\" is not a sample value"),
+    (
+        "# TYPE h histogram\nh_bucket{le=\"\"} 1\n",
+        2,
+        "a bucket of h has no label \"le\"",
+    ),
+    (
         "# TYPE h histogram\nh_bucket 1\n",
         2,
         "a bucket of h has no label \"le\"",
@@ -146,6 +168,29 @@ fn what_is_malformed_is_refused_with_its_line() {
     }
     let error = parse(b"a 1\n\xff 2\n", &Limits::default()).unwrap_err();
     assert_eq!(error.to_string(), "line 2: the line is not UTF-8");
+}
+
+#[test]
+fn a_bucket_is_no_part_of_a_summary_and_a_help_text_alone_is_no_family() {
+    let page =
+        "# TYPE s summary\n# TYPE s_bucket gauge\ns_bucket 1\n# HELP s_sum A sum.\ns_sum 2\n";
+    let names: Vec<_> = read(page).unwrap().iter().map(|f| f.name).collect();
+    assert_eq!(names, ["s", "s_bucket"]);
+    assert_eq!(
+        read("# HELP h_sum A.\n# TYPE h histogram\nh_sum 1\n").unwrap()[0].name,
+        "h"
+    );
+}
+
+#[test]
+fn numbers_are_written_as_every_reader_takes_them() {
+    assert_eq!(
+        rewritten(
+            "# TYPE a gauge\na infinity\na{x=\"1\"} +.5e3\n",
+            Format::Text
+        ),
+        "# TYPE a gauge\na +Inf\na{x=\"1\"} 500\n"
+    );
 }
 
 #[test]
