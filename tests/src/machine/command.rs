@@ -80,7 +80,9 @@ impl<'a> GuestCommand<'a> {
     fn outside(&self) -> Command {
         let mut command = Command::new("nsenter");
         command
-            .args(["--target", &self.machine.leader.to_string(), "--all", "--"])
+            .args(["--target", &self.machine.leader.to_string(), "--all"])
+            // Its root directory is not its namespace's root when this process runs in a chroot.
+            .args(["--root", "--wd", "--"])
             // nsenter stays outside the machine's pid namespace and forks: the command has to
             // die with it, or a deadline would leave it running.
             .args(["setpriv", "--pdeathsig", "KILL", "--"]);
