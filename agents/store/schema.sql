@@ -69,7 +69,7 @@ CREATE TABLE event_count (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE sample (
-    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    id      INTEGER PRIMARY KEY,
     at      INTEGER NOT NULL,
     host    TEXT    NOT NULL CHECK (host <> ''),
     os      TEXT    NOT NULL,

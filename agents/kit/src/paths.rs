@@ -42,7 +42,7 @@ impl Paths {
         self.run().join("bell")
     }
 
-    /// The file whose `flock` is the turn to write to the store.
+    /// The file whose locks are the turn to write to the store.
     pub fn ticket(&self) -> PathBuf {
         self.run().join("ticket")
     }

@@ -53,7 +53,7 @@ CREATE TABLE cursor (
 
 -- Figures of a host at one instant, one row per kind; a second run for the same instant adds none.
 CREATE TABLE sample (
-    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    id      INTEGER PRIMARY KEY,
     at      INTEGER NOT NULL,
     host    TEXT    NOT NULL CHECK (host <> ''),
     os      TEXT    NOT NULL,

@@ -1,9 +1,14 @@
-//! The turn to write: a `flock` on a side file, taken before `BEGIN IMMEDIATE`.
+//! The turn to write: locks on two bytes of a side file, taken before `BEGIN IMMEDIATE`.
 //!
-//! The kernel queues the waiters and frees the lock when its holder dies, which SQLite's own
-//! lock with pauses does not do fairly. `flock` has no timeout, so a thread of its own waits in
-//! the kernel's queue on our behalf once there is contention, and we wait for the thread. It is
-//! started by the first contention and sleeps between two.
+//! SQLite's own lock with pauses starves whoever is unlucky. A kernel lock alone does as well: who
+//! has just let go of it is still running, and takes it again before the waiters have woken. So
+//! there are two, as at a turnstile: one byte is the place of who is next, held while waiting for
+//! the other, the turn. Who comes back finds that place taken and queues behind it.
+//!
+//! They are open file description locks (`F_OFD_SETLK`, fcntl(2)): the kernel frees them when
+//! their holder dies, and two stores of one process exclude each other. They have no timeout, so
+//! a thread of its own waits in the kernel on our behalf once there is contention, and we wait
+//! for the thread. It is started by the first contention and sleeps between two.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -13,11 +18,19 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc::{F_UNLCK, F_WRLCK, SEEK_SET, c_int, flock};
 
-/// The waiting thread calls `flock` and nothing else.
+/// The waiting thread takes locks and does nothing else.
 const STACK: usize = 64 * 1024;
+
+/// The bytes of the side file. Locks lie on offsets, so the file stays empty.
+#[derive(Debug, Clone, Copy)]
+enum Byte {
+    Next = 0,
+    Turn = 1,
+}
 
 /// Our entry to the queue; one per store, so that two stores of one process exclude each other.
 #[derive(Debug)]
@@ -33,14 +46,14 @@ pub(crate) struct Turn<'t>(&'t File);
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        release(self.0);
+        release(self.0, Byte::Turn);
     }
 }
 
 impl Ticket {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         // The standard library opens with O_CLOEXEC.
-        let file = OpenOptions::new().read(true).open(path)?;
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
         Ok(Self {
             path: path.to_path_buf(),
             file: Arc::new(file),
@@ -56,7 +69,7 @@ impl Ticket {
     pub(crate) fn take(&mut self, deadline: Instant) -> io::Result<Option<Turn<'_>>> {
         self.reopen_if_removed()?;
         let queued = self.waiter.as_ref().is_some_and(Waiter::is_queued);
-        if !queued && try_lock(&self.file)? {
+        if !queued && try_turn(&self.file)? {
             return Ok(Some(Turn(&self.file)));
         }
         let waiter = match self.waiter.take() {
@@ -78,17 +91,57 @@ impl Ticket {
     }
 }
 
-fn try_lock(file: &File) -> io::Result<bool> {
-    match flock(file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(true),
-        Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(false),
+/// The turn, if it is free and nobody waits for it. The place of who is next is kept otherwise
+/// if it was free: the waiting thread goes on from there, for its lock is the same.
+fn try_turn(file: &File) -> io::Result<bool> {
+    if !try_lock(file, Byte::Next)? {
+        return Ok(false);
+    }
+    let turn = try_lock(file, Byte::Turn);
+    if !matches!(turn, Ok(false)) {
+        release(file, Byte::Next);
+    }
+    turn
+}
+
+fn try_lock(file: &File, byte: Byte) -> io::Result<bool> {
+    match fcntl(file, FcntlArg::F_OFD_SETLK(&lock_of(byte, F_WRLCK))) {
+        Ok(_) => Ok(true),
+        Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
 
-fn release(file: &File) {
+/// In the kernel's queue for the place of who is next, then for the turn.
+fn wait_for_turn(file: &File) -> nix::Result<()> {
+    wait_for(file, Byte::Next)?;
+    let turn = wait_for(file, Byte::Turn);
+    release(file, Byte::Next);
+    turn
+}
+
+fn wait_for(file: &File, byte: Byte) -> nix::Result<()> {
+    loop {
+        match fcntl(file, FcntlArg::F_OFD_SETLKW(&lock_of(byte, F_WRLCK))) {
+            Err(Errno::EINTR) => {}
+            other => return other.map(drop),
+        }
+    }
+}
+
+fn release(file: &File, byte: Byte) {
     // Unlocking fails only for a bad descriptor, and ours is open.
-    let _ = flock(file, FlockOperation::Unlock);
+    let _ = fcntl(file, FcntlArg::F_OFD_SETLK(&lock_of(byte, F_UNLCK)));
+}
+
+fn lock_of(byte: Byte, kind: c_int) -> flock {
+    flock {
+        l_type: kind as _,
+        l_whence: SEEK_SET as _,
+        l_start: byte as _,
+        l_len: 1,
+        l_pid: 0,
+    }
 }
 
 /// Where the waiting thread and its owner stand.
@@ -189,7 +242,7 @@ fn queue_for(shared: &Shared, file: &File) {
             Stage::Wanted | Stage::GivenUp => {}
         }
         drop(stage);
-        let outcome = lock(file);
+        let outcome = wait_for_turn(file);
         stage = shared.stage();
         match (&*stage, outcome) {
             (Stage::Wanted, Ok(())) => *stage = Stage::Granted,
@@ -197,7 +250,7 @@ fn queue_for(shared: &Shared, file: &File) {
             (Stage::GivenUp, outcome) => {
                 *stage = Stage::Idle;
                 if outcome.is_ok() {
-                    release(file);
+                    release(file, Byte::Turn);
                 }
             }
             // Closing the last copy of the descriptor releases the lock.
@@ -205,10 +258,6 @@ fn queue_for(shared: &Shared, file: &File) {
         }
         shared.changed.notify_all();
     }
-}
-
-fn lock(file: &File) -> rustix::io::Result<()> {
-    rustix::io::retry_on_intr(|| flock(file, FlockOperation::LockExclusive))
 }
 
 #[cfg(test)]

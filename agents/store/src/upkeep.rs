@@ -115,7 +115,9 @@ fn same_file(a: &Path, b: &Path) -> bool {
 /// Copies `db` to the file `to` by way of a temporary file beside it.
 pub(crate) fn vacuum_into(connection: &Connection, db: &Path, to: &Path) -> Result<()> {
     let temporary = beside(to, ".tmp");
+    // The temporary file is our affair, so errors name the file that was asked for.
     let copied = fresh(&temporary)
+        .map_err(|error| Error::io(At::new(to, "back up"), error))
         .and_then(|()| vacuum(connection, db, &temporary))
         .and_then(|()| {
             publish(&temporary, to).map_err(|error| Error::io(At::new(to, "back up"), error))
@@ -128,8 +130,8 @@ pub(crate) fn vacuum_into(connection: &Connection, db: &Path, to: &Path) -> Resu
 }
 
 /// An empty file that only its owner can read, which SQLite then fills.
-fn fresh(path: &Path) -> Result<()> {
-    let made = match fs::remove_file(path) {
+fn fresh(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => OpenOptions::new()
             .write(true)
@@ -137,8 +139,7 @@ fn fresh(path: &Path) -> Result<()> {
             .mode(0o600)
             .open(path)
             .map(drop),
-    };
-    made.map_err(|error| Error::io(At::new(path, "back up"), error))
+    }
 }
 
 fn vacuum(connection: &Connection, db: &Path, to: &Path) -> Result<()> {
