@@ -62,6 +62,11 @@ impl Family {
         })
     }
 
+    /// How many samples it has.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
     /// Its samples, in their order.
     pub fn samples(&self) -> impl Iterator<Item = Sample<'_>> {
         let mut start = 0;

@@ -172,8 +172,12 @@ pub fn textfile_faults(textfiles: &Textfiles, max_age: Span) -> Vec<String> {
     let files = textfiles.files().filter_map(|file| match &file.families {
         Err(fault) => Some(format!("{}: {fault}", file.label)),
         Ok(_) if file.is_stale => Some(format!(
-            "{}: was last written at {}, longer ago than {max_age}",
+            "{}: was last written at {}, more than {max_age} from now",
             file.label, file.written
+        )),
+        Ok(_) if file.is_beyond => Some(format!(
+            "{}: is not shown, all files hold too many samples",
+            file.label
         )),
         Ok(_) => None,
     });

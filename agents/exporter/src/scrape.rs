@@ -184,7 +184,7 @@ impl Scraper {
         self.nothing.start(format);
         self.tail.start(format);
         report::build(&mut self.tail);
-        self.collect_host(&mut runs);
+        self.collect_host(ends, &mut runs);
         self.draw_units(format, &mut runs);
         self.wait_for_store(ends, &mut runs);
         if let Some(process) = &self.process {
@@ -209,9 +209,9 @@ impl Scraper {
         self.summarise(began);
     }
 
-    fn collect_host(&mut self, runs: &mut Vec<Run>) {
+    fn collect_host(&mut self, ends: Instant, runs: &mut Vec<Run>) {
         let before = Instant::now();
-        let reports = self.host.collect(&mut self.host_page);
+        let reports = self.host.collect(&mut self.host_page, Some(ends));
         self.collected.clear();
         self.collected.extend(reports.iter().map(Collected::from));
         let is_broken =

@@ -2,7 +2,8 @@
 //! program leaves in a configured directory (node_exporter's textfile convention).
 //!
 //! A file is read again only when it has changed. One that is malformed, too large, not a regular
-//! file, or older than allowed costs its own families and nothing else.
+//! file, or older than allowed costs its own families and nothing else; so do those beyond what
+//! all of them may hold.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -17,6 +18,12 @@ use rustix::fs::OFlags;
 
 use crate::family::{self, Family, Unfit};
 
+/// How many samples all files may hold: twice what one may.
+const SAMPLES: usize = 100_000;
+
+/// How many files are looked at.
+const FILES: usize = 1000;
+
 /// The files of all directories.
 #[derive(Debug, Default)]
 pub struct Textfiles {
@@ -28,12 +35,14 @@ pub struct Textfiles {
 /// One file, as it was last seen.
 #[derive(Debug)]
 pub struct Textfile {
-    /// The path as it is shown.
+    /// The path as it is shown, which is a different one for each file.
     pub label: String,
     /// When it was last written.
     pub written: Timestamp,
-    /// Whether that is too long ago.
+    /// Whether that is too long ago, or as far in the future.
     pub is_stale: bool,
+    /// Whether the files before it hold as much as is shown.
+    pub is_beyond: bool,
     /// What it holds.
     pub families: Result<Vec<Family>, Fault>,
     state: State,
@@ -66,9 +75,13 @@ impl Textfile {
     /// The families to show: none of a stale file.
     pub fn shown(&self) -> &[Family] {
         match &self.families {
-            Ok(families) if !self.is_stale => families,
+            Ok(families) if !self.is_stale && !self.is_beyond => families,
             _ => &[],
         }
+    }
+
+    fn samples(&self) -> usize {
+        self.shown().iter().map(Family::len).sum()
     }
 }
 
@@ -85,21 +98,31 @@ impl Textfiles {
     ) {
         self.unreadable.clear();
         self.files.values_mut().for_each(|file| file.seen = false);
+        let mut room = FILES;
         for directory in directories {
             let place = root.join(directory.strip_prefix("/").unwrap_or(directory));
-            if let Err(error) = self.directory(&place, directory, size) {
+            if let Err(error) = self.directory(&place, directory, size, &mut room) {
                 self.unreadable.push((directory.clone(), error));
             }
         }
         self.files.retain(|_, file| file.seen);
+        let mut left = SAMPLES;
         for file in self.files.values_mut() {
-            file.is_stale = now.since(file.written) > max_age;
+            // A clock that was wrong when the file was written says nothing about its age.
+            let distance = now.since(file.written).max(file.written.since(now));
+            file.is_stale = distance > max_age;
+            file.is_beyond = false;
+            match left.checked_sub(file.samples()) {
+                Some(less) => left = less,
+                None => file.is_beyond = true,
+            }
         }
     }
 
     /// Whether a file or a directory could not be read.
     pub fn has_error(&self) -> bool {
-        !self.unreadable.is_empty() || self.files().any(|file| file.families.is_err())
+        let is_bad = |file: &Textfile| file.families.is_err() || file.is_beyond;
+        !self.unreadable.is_empty() || self.files().any(is_bad)
     }
 
     /// The files that are there, by path.
@@ -107,7 +130,13 @@ impl Textfiles {
         self.files.values()
     }
 
-    fn directory(&mut self, place: &Path, shown: &Path, size: u64) -> io::Result<()> {
+    fn directory(
+        &mut self,
+        place: &Path,
+        shown: &Path,
+        size: u64,
+        room: &mut usize,
+    ) -> io::Result<()> {
         for entry in fs::read_dir(place)? {
             let name = entry?.file_name();
             if Path::new(&name)
@@ -116,13 +145,16 @@ impl Textfiles {
             {
                 continue;
             }
+            let less = room.checked_sub(1).ok_or_else(too_many)?;
+            *room = less;
             let path = place.join(&name);
             let known = self.files.get_mut(&path);
             // Removed since the directory was read: nothing is wrong.
             let Ok(metadata) = fs::metadata(&path) else {
                 if fs::symlink_metadata(&path).is_ok() {
-                    self.files
-                        .insert(path, Textfile::broken(&shown.join(&name)));
+                    let missing = io::ErrorKind::NotFound.into();
+                    let file = Textfile::unread(&shown.join(&name), Fault::Io(missing));
+                    self.files.insert(path, file);
                 }
                 continue;
             };
@@ -153,22 +185,24 @@ impl State {
 impl Textfile {
     fn read(path: &Path, shown: &Path, metadata: &fs::Metadata, size: u64) -> Self {
         Self {
-            label: shown.to_string_lossy().into_owned(),
+            label: label(shown),
             written: written(metadata),
             is_stale: false,
+            is_beyond: false,
             families: families(path, size),
             state: State::of(metadata),
             seen: true,
         }
     }
 
-    /// A link that leads nowhere.
-    fn broken(shown: &Path) -> Self {
+    /// One whose metadata could not be read or was not asked for.
+    fn unread(shown: &Path, fault: Fault) -> Self {
         Self {
-            label: shown.to_string_lossy().into_owned(),
+            label: label(shown),
             written: Timestamp(i64::MAX),
             is_stale: false,
-            families: Err(Fault::Io(io::ErrorKind::NotFound.into())),
+            is_beyond: false,
+            families: Err(fault),
             state: State {
                 device: 0,
                 inode: 0,
@@ -178,6 +212,29 @@ impl Textfile {
             seen: true,
         }
     }
+}
+
+fn too_many() -> io::Error {
+    io::Error::other(format!("no more than {FILES} files are read"))
+}
+
+/// The path in printable characters: what is none is shown by its bytes, and a backslash as two,
+/// so that two paths never look the same.
+fn label(path: &Path) -> String {
+    let mut label = String::new();
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        for char in chunk.valid().chars() {
+            match char {
+                '\\' => label.push_str("\\\\"),
+                char if char.is_control() => label.extend(char.escape_unicode()),
+                char => label.push(char),
+            }
+        }
+        for byte in chunk.invalid() {
+            label.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    label
 }
 
 fn written(metadata: &fs::Metadata) -> Timestamp {
@@ -212,111 +269,4 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::SystemTime;
-
-    struct Dir {
-        root: tempfile::TempDir,
-        textfiles: Textfiles,
-    }
-
-    impl Dir {
-        fn new() -> Self {
-            let root = tempfile::tempdir().unwrap();
-            fs::create_dir(root.path().join("d")).unwrap();
-            Self {
-                root,
-                textfiles: Textfiles::default(),
-            }
-        }
-
-        fn path(&self, name: &str) -> PathBuf {
-            self.root.path().join("d").join(name)
-        }
-
-        fn write(&self, name: &str, text: &str) {
-            let temporary = self.root.path().join("new");
-            fs::write(&temporary, text).unwrap();
-            fs::rename(temporary, self.path(name)).unwrap();
-        }
-
-        /// Each file with the names of its families, or what is wrong with it.
-        fn scan(&mut self) -> Vec<(String, String)> {
-            let (age, now) = (Duration::from_secs(3600), SystemTime::now().into());
-            let root = self.root.path().to_owned();
-            self.textfiles.scan(&root, &["/d".into()], age, 64, now);
-            let shown = |file: &Textfile| match &file.families {
-                Ok(_) if file.is_stale => "stale".to_owned(),
-                Ok(_) => file.shown().iter().map(|family| &*family.name).collect(),
-                Err(fault) => fault.to_string(),
-            };
-            let files = self.textfiles.files();
-            files
-                .map(|file| (file.label.clone(), shown(file)))
-                .collect()
-        }
-    }
-
-    fn pair(label: &str, shown: &str) -> (String, String) {
-        (label.to_owned(), shown.to_owned())
-    }
-
-    #[test]
-    fn each_file_stands_for_itself() {
-        let mut dir = Dir::new();
-        dir.write("a.prom", "a 1\n");
-        dir.write("b.prom", "b 1 5\n");
-        dir.write("c.prom", &"c 1\n".repeat(20));
-        dir.write("d.prom.tmp", "d 1\n");
-        fs::create_dir(dir.path("e.prom")).unwrap();
-        std::os::unix::fs::symlink("/nowhere", dir.path("f.prom")).unwrap();
-        let socket = std::os::unix::net::UnixListener::bind(dir.path("g.prom"));
-        socket.unwrap();
-        let seen = dir.scan();
-        let told = |at: usize| (seen[at].0.as_str(), seen[at].1.as_str());
-        assert_eq!(told(0), ("/d/a.prom", "a"));
-        assert_eq!(told(1), ("/d/b.prom", "b has a timestamp"));
-        assert_eq!(told(2), ("/d/c.prom", "is larger than 64 bytes"));
-        assert_eq!(told(3), ("/d/e.prom", "is not a regular file"));
-        assert_eq!(seen[4].0, "/d/f.prom");
-        assert_eq!(seen[5].0, "/d/g.prom");
-        assert_eq!(seen.len(), 6);
-    }
-
-    #[test]
-    fn a_fifo_does_not_block() {
-        let mut dir = Dir::new();
-        let mode = rustix::fs::Mode::from_raw_mode(0o600);
-        let kind = rustix::fs::FileType::Fifo;
-        rustix::fs::mknodat(rustix::fs::CWD, dir.path("a.prom"), kind, mode, 0).unwrap();
-        assert_eq!(dir.scan(), [pair("/d/a.prom", "is not a regular file")]);
-    }
-
-    #[test]
-    fn a_file_is_followed_through_change_age_and_removal() {
-        let mut dir = Dir::new();
-        dir.write("a.prom", "a 1\n");
-        assert_eq!(dir.scan(), [pair("/d/a.prom", "a")]);
-        dir.write("a.prom", "b 1\n");
-        assert_eq!(
-            dir.scan(),
-            [pair("/d/a.prom", "b")],
-            "same size, same second"
-        );
-        let long_ago = SystemTime::now() - Duration::from_secs(7200);
-        let file = File::options()
-            .write(true)
-            .open(dir.path("a.prom"))
-            .unwrap();
-        file.set_modified(long_ago).unwrap();
-        assert_eq!(dir.scan(), [pair("/d/a.prom", "stale")]);
-        assert!(dir.textfiles.files().all(|file| file.shown().is_empty()));
-        fs::remove_file(dir.path("a.prom")).unwrap();
-        assert_eq!(dir.scan(), []);
-        assert!(dir.textfiles.unreadable.is_empty());
-        fs::remove_dir(dir.root.path().join("d")).unwrap();
-        assert_eq!(dir.scan(), []);
-        assert_eq!(dir.textfiles.unreadable.len(), 1);
-    }
-}
+mod tests;

@@ -33,7 +33,7 @@ fn main() -> io::Result<()> {
     if let Some(rounds) = after("--cost").and_then(|rounds| rounds.parse().ok()) {
         return cost(&host, &mut collectors, &mut page, rounds);
     }
-    for report in collectors.collect(&mut page) {
+    for report in collectors.collect(&mut page, None) {
         if let Some(fault) = &report.fault {
             eprintln!("{}: {:?}: {fault}", report.name, report.outcome);
         }
@@ -51,12 +51,12 @@ fn measured(collectors: &mut Collectors, page: &mut Page, rounds: u32) -> [f64; 
     let micros = |from: Duration| (processor_time() - from).as_secs_f64() * 1e6;
     let start = processor_time();
     page.start(page.format());
-    collectors.collect(page);
+    collectors.collect(page, None);
     let first = micros(start);
     let start = processor_time();
     for _ in 0..rounds {
         page.start(page.format());
-        collectors.collect(page);
+        collectors.collect(page, None);
         page.finish();
     }
     [first, micros(start) / f64::from(rounds)]

@@ -1,6 +1,6 @@
 //! What a collector is, and what it is given.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::calls::Calls;
 use crate::error::Error;
@@ -51,6 +51,8 @@ pub struct Scrape<'a> {
     pub(crate) buffer: &'a mut Buffer,
     /// `/proc/stat`, which two collectors read: it is dear on hosts with many interrupts.
     pub(crate) stat: &'a mut Shared,
+    /// When whoever scrapes will have lost patience.
+    pub(crate) ends: Option<Instant>,
     pub(crate) faults: Faults,
 }
 

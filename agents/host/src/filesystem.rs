@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use crate::calls::Space;
 use crate::collector::{Collector, Host, Scrape};
@@ -121,7 +122,7 @@ impl Space {
 /// Reads all mounts now. Waits for those that hang no longer than [`Host::mount_deadline`].
 pub fn read(host: &Host) -> Result<Mounts, Error> {
     let mut reader = Reader::new(host);
-    reader.refresh(&mut Buffer::new())?;
+    reader.refresh(&mut Buffer::new(), None)?;
     Ok(reader.mounts)
 }
 
@@ -137,6 +138,7 @@ struct Reader {
     /// Where each mount is asked for, and whether it may hang.
     places: Vec<Place>,
     asker: Asker,
+    deadline: Duration,
     bad: Vec<Error>,
 }
 
@@ -159,12 +161,14 @@ impl Reader {
             own_text: Vec::new(),
             mounts: Mounts::default(),
             places: Vec::new(),
-            asker: Asker::new(host.calls.space, host.mount_deadline),
+            asker: Asker::new(host.calls.space),
+            deadline: host.mount_deadline,
             bad: Vec::new(),
         }
     }
 
-    fn refresh(&mut self, buffer: &mut Buffer) -> Result<(), Error> {
+    /// Waits for mounts that hang no longer than allowed, and not beyond `ends`.
+    fn refresh(&mut self, buffer: &mut Buffer, ends: Option<Instant>) -> Result<(), Error> {
         self.mounts.view = match self.init.read(buffer) {
             Ok(_) => View::Host,
             Err(_) => View::Own,
@@ -192,7 +196,8 @@ impl Reader {
         if changed {
             self.rebuild();
         }
-        self.ask();
+        let until = Instant::now() + self.deadline;
+        self.ask(ends.map_or(until, |ends| ends.min(until)));
         Ok(())
     }
 
@@ -230,7 +235,7 @@ impl Reader {
         }
     }
 
-    fn ask(&mut self) {
+    fn ask(&mut self, until: Instant) {
         let asked = self.places.iter().filter(|place| place.reached);
         let questions: Vec<_> = asked
             .map(|place| Question {
@@ -238,7 +243,7 @@ impl Reader {
                 slow: place.slow,
             })
             .collect();
-        let mut answers = self.asker.ask(&questions).into_iter();
+        let mut answers = self.asker.ask(&questions, until).into_iter();
         for (mount, place) in self.mounts.list.iter_mut().zip(&self.places) {
             let unreachable = |why: &str| Status::Unreachable(why.to_owned());
             mount.status = match place.reached.then(|| answers.next()).flatten() {
@@ -304,7 +309,7 @@ impl FilesystemCollector {
 
 impl Collector for FilesystemCollector {
     fn collect(&mut self, scrape: &mut Scrape<'_>) -> Result<(), Error> {
-        self.0.refresh(scrape.buffer)?;
+        self.0.refresh(scrape.buffer, scrape.ends)?;
         families::write(&self.0.mounts.list, scrape.page);
         if self.0.mounts.view == View::Own {
             scrape.skipped(Error::OwnView {

@@ -28,29 +28,20 @@ pub struct Sensor {
     pub sensor: String,
     /// What the driver calls it: `Package id 0`, `Tctl`.
     pub label: Option<String>,
-    /// Degrees Celsius.
-    pub celsius: f64,
+    /// Degrees Celsius; `None` while the sensor gives no figure, as some do whose device is off.
+    pub celsius: Option<f64>,
     /// What the chip thinks too warm.
     pub max: Option<f64>,
     /// What the chip thinks dangerous.
     pub critical: Option<f64>,
 }
 
-/// The temperatures of a host.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Temperatures {
-    /// Sensors that gave a figure.
-    pub sensors: Vec<Sensor>,
-    /// Sensors that did not.
-    pub failed: usize,
-}
-
 /// Reads all temperatures; [`Error::NoData`] on a host without such chips.
-pub fn read(root: &Root) -> Result<Temperatures, Error> {
+pub fn read(root: &Root) -> Result<Vec<Sensor>, Error> {
     let mut directory = Directory::new(root.sys("class/hwmon"));
     directory.refresh().map_err(no_chips)?;
     let mut buffer = Buffer::new();
-    let mut found = Temperatures::default();
+    let mut found = Vec::new();
     for chip in chip::find(root, &directory, &mut buffer) {
         for sensor in chip.sensors.into_values() {
             if sensor.kind != "temp" {
@@ -62,19 +53,15 @@ pub fn read(root: &Root) -> Result<Temperatures, Error> {
                 let text = file.read(&mut buffer).ok()?;
                 Some(number(text).ok()? as f64 / 1000.0)
             };
-            let (max, critical) = (degrees("max"), degrees("crit"));
-            match degrees("input") {
-                Some(celsius) => found.sensors.push(Sensor {
-                    chip: chip.label.clone(),
-                    chip_name: chip.name.clone(),
-                    sensor: sensor.name,
-                    label: sensor.label,
-                    celsius,
-                    max,
-                    critical,
-                }),
-                None => found.failed += 1,
-            }
+            found.push(Sensor {
+                chip: chip.label.clone(),
+                chip_name: chip.name.clone(),
+                sensor: sensor.name,
+                label: sensor.label,
+                celsius: degrees("input"),
+                max: degrees("max"),
+                critical: degrees("crit"),
+            });
         }
     }
     Ok(found)

@@ -174,8 +174,9 @@ impl Collectors {
         self.members.iter().map(|(name, _)| *name)
     }
 
-    /// Adds the figures of this moment to the page, and says how each collector fared.
-    pub fn collect(&mut self, page: &mut Page) -> &[Report] {
+    /// Adds the figures of this moment to the page, and says how each collector fared. Nothing
+    /// that may hang is waited for beyond `ends`.
+    pub fn collect(&mut self, page: &mut Page, ends: Option<Instant>) -> &[Report] {
         self.stat.forget();
         self.reports.clear();
         for (name, collector) in &mut self.members {
@@ -185,6 +186,7 @@ impl Collectors {
                 page: &mut *page,
                 buffer: &mut self.buffer,
                 stat: &mut self.stat,
+                ends,
                 faults: Faults::default(),
             };
             let result = collector.collect(&mut scrape);
@@ -234,7 +236,7 @@ mod tests {
         let mut collectors = Collectors::new(&host);
         let failed = std::thread::spawn(move || {
             let mut page = Page::new(Format::Text);
-            let reports = collectors.collect(&mut page).iter();
+            let reports = collectors.collect(&mut page, None).iter();
             reports.filter(|report| !report.success()).count()
         });
         assert!(failed.join().unwrap() > 20);
@@ -256,7 +258,7 @@ mod tests {
         let host = Host::new(Root::new(tree.path()));
         let mut collectors = Collectors::chosen(&host, |_| true);
         let mut page = Page::new(Format::Text);
-        for report in collectors.collect(&mut page) {
+        for report in collectors.collect(&mut page, None) {
             let by_call = matches!(report.name, "time" | "timex" | "uname");
             assert_eq!(report.success(), by_call, "{report:?}");
         }

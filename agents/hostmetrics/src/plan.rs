@@ -82,17 +82,12 @@ pub struct Seen {
     /// The thresholds whose source was read whole, with every subject that it lists, whether or
     /// not there is a figure for it: any other subject is gone.
     pub listed: BTreeMap<&'static str, BTreeSet<String>>,
-    /// Beginnings of subjects of which some could not be told apart: what is not listed but
-    /// begins so is unknown.
-    pub unsure: BTreeMap<&'static str, BTreeSet<String>>,
 }
 
 impl Seen {
     fn is_gone(&self, kind: &str, subject: &str) -> bool {
-        let mut unsure = self.unsure.get(kind).into_iter().flatten();
         let listed = self.listed.get(kind);
         listed.is_some_and(|listed| !listed.contains(subject))
-            && !unsure.any(|beginning| subject.starts_with(beginning.as_str()))
     }
 }
 

@@ -46,7 +46,7 @@ pub struct Options {
     #[arg(long, value_name = "TIME", value_parser = moment::parse, allow_hyphen_values = true)]
     until: Option<Timestamp>,
     /// Kinds that fit this glob; may be repeated
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, value_name = "GLOB", value_parser = glob)]
     kind: Vec<String>,
     /// This severity or a more urgent one
     #[arg(long, short = 'p', value_name = "LEVEL", value_parser = severity)]
@@ -92,6 +92,20 @@ impl Lines {
                 .map_err(|_| "write a number or \"all\"".to_owned()),
         }
     }
+}
+
+/// A glob as SQLite knows it (`*`, `?`, `[a-z]`). One whose bracket is open fits nothing.
+fn glob(text: &str) -> Result<String, String> {
+    let mut rest = text;
+    while let Some((_, inside)) = rest.split_once('[') {
+        // A closing bracket that comes first stands for itself.
+        let first = inside.strip_prefix('^').unwrap_or(inside);
+        let first = first.strip_prefix(']').unwrap_or(first);
+        (_, rest) = first
+            .split_once(']')
+            .ok_or("a \"[\" is not closed by a \"]\"")?;
+    }
+    Ok(text.to_owned())
 }
 
 /// A severity by its name, a usual other name, or its number.
@@ -205,6 +219,16 @@ fn walk(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bracket_of_a_glob_is_closed() {
+        for text in ["*", "unit.*", "[a-c]*", "[]]", "[^]x]", "a]"] {
+            assert_eq!(glob(text).as_deref(), Ok(text));
+        }
+        for text in ["[", "[]", "[^]", "[a][b"] {
+            assert!(glob(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn severities_have_names_and_numbers() {

@@ -95,11 +95,11 @@ fn a_mount_that_comes_goes_or_changes_is_seen_at_the_next_reading() {
     tree.write("1", HOST);
     let mut reader = Reader::new(&tree.host());
     let mut buffer = Buffer::new();
-    reader.refresh(&mut buffer).unwrap();
+    reader.refresh(&mut buffer, None).unwrap();
     assert_eq!(reader.mounts.list.len(), 4);
     tree.write("1", "1 0 8:1 / / rw - ext4 /dev/sda1 ro\nbad\n");
     for _ in 0..2 {
-        reader.refresh(&mut buffer).unwrap();
+        reader.refresh(&mut buffer, None).unwrap();
         assert_eq!(shape(&reader.mounts), [("/", true, "")]);
         assert_eq!(reader.bad.len(), 1, "said at every reading");
     }

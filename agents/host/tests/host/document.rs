@@ -39,7 +39,7 @@ fn the_document_lists_every_metric() {
             let host = host(&tree(name));
             let mut alone = Collectors::select(&host, &[entry.name], &others).unwrap();
             let mut page = Page::new(Format::Text);
-            alone.collect(&mut page);
+            alone.collect(&mut page, None);
             describe(page.finish(), &mut families);
         }
         let off = if entry.default_enabled {

@@ -90,7 +90,7 @@ pub fn all_collectors(host: &Host) -> Collectors {
 pub fn page(root: &Path, format: Format) -> (String, String) {
     let mut page = Page::new(format);
     let mut collectors = all_collectors(&host(root));
-    let reports = collectors.collect(&mut page);
+    let reports = collectors.collect(&mut page, None);
     let reports: Vec<_> = reports.iter().map(|report| shown(report, root)).collect();
     (
         String::from_utf8(page.finish().to_vec()).unwrap(),

@@ -235,7 +235,7 @@ fn node_exporter_says_the_same_of_the_fixture_hosts() {
 
 fn our_page() -> Seen {
     let mut page = Page::new(Format::Text);
-    all_collectors(&Host::new(Root::new(Path::new("/")))).collect(&mut page);
+    all_collectors(&Host::new(Root::new(Path::new("/")))).collect(&mut page, None);
     seen(std::str::from_utf8(page.finish()).unwrap())
 }
 

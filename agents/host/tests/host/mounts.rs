@@ -62,7 +62,7 @@ fn cover_and_uncover(root: &Path) {
     let mut collectors = Collectors::new(&Host::new(Root::new(root)));
     let mut shown = || {
         let mut page = Page::new(Format::Text);
-        collectors.collect(&mut page);
+        collectors.collect(&mut page, None);
         let text = String::from_utf8(page.finish().to_vec()).unwrap();
         let point = format!("mountpoint=\"{}\"", mount.display());
         let value = |family: &str| {

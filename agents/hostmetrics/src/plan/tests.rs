@@ -187,10 +187,6 @@ fn an_unknown_figure_changes_nothing_and_a_gone_subject_ends() {
         Seen::default(),
         listing("inodes", &[]),
         listing("disk", &["/", "/mnt"]),
-        Seen {
-            unsure: [("disk", ["/m".to_owned()].into())].into(),
-            ..listing("disk", &["/"])
-        },
     ] {
         assert!(series.minute(&unknown).is_empty(), "{unknown:?}");
         assert_eq!(series.conditions["disk"].len(), 1);
