@@ -2,6 +2,7 @@
 //!
 //! - [`Root`], [`AgentCommand`], [`Manager`]: one real program in a tree of its own, with a
 //!   stand-in for systemd's notify socket (the agent level, `agents/<agent>/tests`);
+//! - [`BusDaemon`]: a message bus, for a stand-in of systemd's manager;
 //! - [`Machine`]: a booted Debian with real systemd (the systemd level, `tests/nspawn`);
 //! - [`process`]: any child process, its output captured, every wait bounded;
 //! - [`skipped`]: the list of what this machine does not let us check.
@@ -14,6 +15,7 @@
 //! printed so far: a test has no better use for such an error.
 
 pub mod agent;
+pub mod bus;
 pub mod layout;
 pub mod machine;
 pub mod manager;
@@ -24,6 +26,7 @@ pub mod shipped;
 pub mod skipped;
 
 pub use agent::AgentCommand;
+pub use bus::BusDaemon;
 pub use machine::Machine;
 pub use manager::{Manager, Notification};
 pub use process::{Output, Process};

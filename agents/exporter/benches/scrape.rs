@@ -1,11 +1,11 @@
 //! The exporter and node_exporter side by side, in one run: CPU per scrape, latency, memory.
 //!
-//! `cargo bench -p roundsman-exporter --bench scrape -- [--scrapes N] [--rounds N] [--gzip]`
+//! `cargo bench -p roundsman-exporter --bench scrape -- [--scrapes N] [--rounds N] [--gzip] [--no-units]`
 //!
 //! Each round scrapes both in turn over one kept connection each, so that what else the machine
-//! does meets both alike. Where systemd runs, both show its units; elsewhere neither does: to have
-//! them, run the built benchmark on a booted host, with `ROUNDSMAN_BIN_DIR` naming the directory of
-//! the program.
+//! does meets both alike. Where systemd runs, both show its units unless told otherwise; elsewhere
+//! neither does. `make bench` runs it on a booted host, where `ROUNDSMAN_BIN_DIR` names the
+//! directory of the program.
 
 #![allow(clippy::unwrap_used)] // a failed measurement is no measurement
 
@@ -27,6 +27,7 @@ struct Options {
     scrapes: usize,
     rounds: usize,
     gzip: bool,
+    units: bool,
 }
 
 impl Options {
@@ -35,6 +36,7 @@ impl Options {
             scrapes: 300,
             rounds: 5,
             gzip: false,
+            units: Path::new("/run/systemd/system").exists(),
         };
         let mut args = std::env::args().skip(1);
         while let Some(arg) = args.next() {
@@ -43,6 +45,7 @@ impl Options {
                 "--scrapes" => options.scrapes = number(),
                 "--rounds" => options.rounds = number(),
                 "--gzip" => options.gzip = true,
+                "--no-units" => options.units = false,
                 // Cargo says so to every benchmark.
                 "--bench" => {}
                 other => panic!("unknown option {other}"),
@@ -245,7 +248,7 @@ fn version(program: &Path) -> String {
 }
 
 /// Our exporter in a tree whose `/proc`, `/sys` and bus are the machine's.
-fn ours(tree: &Path, systemd: bool) -> Subject {
+fn ours(tree: &Path, units: bool) -> Subject {
     let built = Path::new(env!("CARGO_BIN_EXE_roundsman-exporter"));
     let program = match std::env::var_os("ROUNDSMAN_BIN_DIR") {
         Some(directory) => Path::new(&directory).join("roundsman-exporter"),
@@ -266,18 +269,18 @@ fn ours(tree: &Path, systemd: bool) -> Subject {
     let location = roundsman_store::Location::new(&paths, "/var/lib/roundsman/roundsman.db");
     drop(roundsman_store::Store::open(&location, roundsman_store::Role::Migrate).unwrap());
     let port = free_port();
-    let config = format!("listen = ['127.0.0.1:{port}']\n[units]\nenabled = {systemd}\n");
+    let config = format!("listen = ['127.0.0.1:{port}']\n[units]\nenabled = {units}\n");
     fs::write(tree.join("etc/roundsman/exporter.toml"), config).unwrap();
     let mut command = Command::new(&program);
     command.env("ROUNDSMAN_ROOT", tree);
     Subject::start(version(&program), command, port)
 }
 
-fn theirs(program: &Path, systemd: bool) -> Subject {
+fn theirs(program: &Path, units: bool) -> Subject {
     let port = free_port();
     let mut command = Command::new(program);
     command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
-    if systemd {
+    if units {
         command.arg("--collector.systemd");
         command.arg("--collector.systemd.enable-restarts-metrics");
         command.arg("--collector.systemd.enable-start-time-metrics");
@@ -292,9 +295,11 @@ fn main() {
         println!("skipped: none of {} is there", NODE_EXPORTERS.join(", "));
         return;
     };
-    let systemd = Path::new("/run/systemd/system").exists();
     let tree = tempfile::tempdir().unwrap();
-    let mut subjects = [ours(tree.path(), systemd), theirs(node_exporter, systemd)];
+    let mut subjects = [
+        ours(tree.path(), options.units),
+        theirs(node_exporter, options.units),
+    ];
     for _ in 0..options.rounds {
         subjects
             .iter_mut()
@@ -306,22 +311,17 @@ fn main() {
         .collect();
     print(
         &options,
-        systemd,
         [&subjects[0].name, &subjects[1].name],
         [&figures[0], &figures[1]],
     );
 }
 
-fn print(options: &Options, systemd: bool, names: [&str; 2], figures: [&Figures; 2]) {
+fn print(options: &Options, names: [&str; 2], figures: [&Figures; 2]) {
     let micros = |span: Duration| span.as_secs_f64() * 1e6;
     let coding = if options.gzip { "gzip" } else { "plain text" };
-    let units = if systemd {
-        "with"
-    } else {
-        "without (no systemd here)"
-    };
+    let units = if options.units { "with" } else { "without" };
     println!(
-        "{} rounds of {} scrapes, keep-alive, {coding}, units {units}\n",
+        "{} rounds of {} scrapes, keep-alive, {coding}, {units} the units of systemd\n",
         options.rounds, options.scrapes
     );
     println!("| | {} | {} | ratio |", names[0], names[1]);

@@ -3,14 +3,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
 use std::pin::Pin;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures_core::Stream as _;
-use roundsman_tests::{Root, skipped};
+use roundsman_tests::BusDaemon;
 use zbus::connection::Builder;
 use zbus::message::Type;
 use zbus::{Connection, Message, MessageStream, ObjectPath, OwnedObjectPath, Variant, block_on};
@@ -18,54 +15,6 @@ use zbus::{Connection, Message, MessageStream, ObjectPath, OwnedObjectPath, Vari
 const SERVICE: &str = "org.freedesktop.systemd1";
 const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
-
-/// A dbus-daemon on the system bus' socket of a tree.
-pub struct Bus {
-    daemon: Child,
-}
-
-impl Bus {
-    /// Starts it; `None`, and a line among the skipped, where there is no dbus-daemon.
-    pub fn start(root: &Root, test: &str) -> Option<Self> {
-        if !Path::new("/usr/bin/dbus-daemon").exists() {
-            skipped::test(test, "/usr/bin/dbus-daemon is not installed");
-            return None;
-        }
-        std::fs::create_dir_all(root.at("/run/dbus")).unwrap();
-        let socket = root.at("/run/dbus/system_bus_socket");
-        let _ = std::fs::remove_file(&socket);
-        root.write(
-            "/bus.conf",
-            format!(
-                "<busconfig><listen>unix:path={}</listen><auth>EXTERNAL</auth>\
-                 <policy context=\"default\"><allow user=\"*\"/><allow own=\"*\"/>\
-                 <allow send_destination=\"*\" eavesdrop=\"true\"/><allow eavesdrop=\"true\"/>\
-                 </policy></busconfig>",
-                socket.display()
-            ),
-        );
-        let mut daemon = Command::new("/usr/bin/dbus-daemon")
-            .args(["--nofork", "--nopidfile", "--nosyslog", "--print-address"])
-            .arg(format!("--config-file={}", root.at("/bus.conf").display()))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        // It prints its address when it listens.
-        let mut address = String::new();
-        let printed = daemon.stdout.take().unwrap();
-        BufReader::new(printed).read_line(&mut address).unwrap();
-        assert!(address.starts_with("unix:"), "{address}");
-        Some(Self { daemon })
-    }
-}
-
-impl Drop for Bus {
-    fn drop(&mut self) {
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
-    }
-}
 
 /// Properties of one object, by name, whatever their interface.
 pub type Properties = HashMap<&'static str, Property>;
@@ -118,7 +67,7 @@ pub struct Systemd {
 
 impl Systemd {
     /// Takes systemd's name on the bus.
-    pub fn on(root: &Root) -> Self {
+    pub fn on(bus: &BusDaemon) -> Self {
         let shared = Shared::default();
         shared.table().manager = HashMap::from([
             ("Version", "252.39-1~deb12u1".into()),
@@ -127,8 +76,7 @@ impl Systemd {
             ("UserspaceTimestamp", Property::Time(1_795_000_000_000_000)),
             ("UserspaceTimestampMonotonic", Property::Time(3_000_000)),
         ]);
-        let socket = root.at("/run/dbus/system_bus_socket");
-        let stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
+        let stream = bus.connect();
         let (send, built) = std::sync::mpsc::channel();
         let answers = shared.clone();
         std::thread::spawn(move || {
@@ -247,10 +195,8 @@ impl Systemd {
 }
 
 /// Somebody else on the bus.
-pub fn stranger(root: &Root) -> Connection {
-    let socket = root.at("/run/dbus/system_bus_socket");
-    let stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
-    block_on(Builder::unix_stream(stream).build()).unwrap()
+pub fn stranger(bus: &BusDaemon) -> Connection {
+    block_on(Builder::unix_stream(bus.connect()).build()).unwrap()
 }
 
 async fn answer(connection: &Connection, call: &Message, shared: &Shared) {

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use roundsman_tests::{PATIENCE, Root, layout};
+use roundsman_tests::{BusDaemon, PATIENCE, Root, layout};
 
-use crate::bus::{Bus, Property, Systemd, stranger};
+use crate::bus::{Property, Systemd, stranger};
 use crate::support::{Exporter, Page, make_store, root, start};
 
 fn failed(name: &str) -> String {
@@ -12,12 +12,12 @@ fn failed(name: &str) -> String {
 }
 
 /// A tree with a bus on which systemd has a service, a timer, a socket and a device.
-fn place(toml: &str, test: &str) -> Option<(Root, Bus, Systemd)> {
+fn place(toml: &str, test: &str) -> Option<(Root, BusDaemon, Systemd)> {
     let root = root();
     make_store(&root);
     root.config("exporter", toml);
-    let bus = Bus::start(&root, test)?;
-    let systemd = Systemd::on(&root);
+    let bus = BusDaemon::start(&root, test)?;
+    let systemd = Systemd::on(&bus);
     let service = [("Type", "simple".into()), ("NRestarts", Property::Count(2))];
     systemd.put("ssh.service", "active", &service);
     let timer = [("LastTriggerUSec", Property::Time(1_795_197_600_500_000))];
@@ -184,10 +184,10 @@ fn reloaded_units_are_listed_anew() {
 
 #[test]
 fn nobody_but_systemd_is_believed() {
-    let Some((root, _bus, systemd)) = place("", "forged unit signals") else {
+    let Some((root, bus, systemd)) = place("", "forged unit signals") else {
         return;
     };
-    let forger = stranger(&root);
+    let forger = stranger(&bus);
     let exporter = start(root);
     systemd.say_changed(&forger, "ssh.service", &[("ActiveState", "failed".into())]);
     // The bus keeps the order: what systemd says after it arrives after it.
@@ -227,8 +227,8 @@ fn a_lost_bus_leaves_the_last_state_with_its_time_and_comes_back() {
         "and does not look current"
     );
 
-    let bus = Bus::start(&exporter.root, "a lost bus");
-    let systemd = Systemd::on(&exporter.root);
+    let bus = BusDaemon::start(&exporter.root, "a lost bus").unwrap();
+    let systemd = Systemd::on(&bus);
     systemd.put("other.service", "active", &[("Type", "simple".into())]);
     let page = page_when(&exporter, |page| page.success("units"));
     assert!(page.value(&failed("ssh.service")).is_none());
@@ -245,12 +245,12 @@ fn a_lost_bus_leaves_the_last_state_with_its_time_and_comes_back() {
 
 #[test]
 fn another_systemd_under_the_name_is_listed_anew() {
-    let Some((root, _bus, systemd)) = place("", "a restarted systemd") else {
+    let Some((root, bus, systemd)) = place("", "a restarted systemd") else {
         return;
     };
     let exporter = start(root);
     systemd.leave();
-    let successor = Systemd::on(&exporter.root);
+    let successor = Systemd::on(&bus);
     successor.put("other.service", "active", &[("Type", "simple".into())]);
     page_when(&exporter, |page| {
         page.value(&failed("other.service")).is_some()

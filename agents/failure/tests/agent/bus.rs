@@ -2,14 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
 use std::pin::Pin;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use futures_core::Stream as _;
-use roundsman_tests::{PATIENCE, Root, skipped};
+use roundsman_tests::{BusDaemon, PATIENCE, Root};
 use zbus::connection::Builder;
 use zbus::message::Type;
 use zbus::{Connection, Message, MessageStream, ObjectPath, Variant, block_on};
@@ -42,55 +39,26 @@ struct Table {
     during: Option<During>,
 }
 
-/// A dbus-daemon, and systemd's name on it. A unit that is not in the table has a name that the
+/// A bus, and systemd's name on it. A unit that is not in the table has a name that the
 /// manager refuses; one that is called `silent.service` gets no answer.
 pub struct Bus {
-    daemon: Child,
-    address: String,
+    daemon: BusDaemon,
     table: Arc<Mutex<Table>>,
 }
 
 impl Bus {
     /// Starts both; `None`, and a line among the skipped, where there is no dbus-daemon.
     pub fn start(root: &Root, test: &str) -> Option<Self> {
-        if !Path::new("/usr/bin/dbus-daemon").exists() {
-            skipped::test(test, "/usr/bin/dbus-daemon is not installed");
-            return None;
-        }
-        let socket = root.at("/bus");
-        root.write(
-            "/bus.conf",
-            format!(
-                "<busconfig><listen>unix:path={}</listen><auth>EXTERNAL</auth>\
-                 <policy context=\"default\"><allow user=\"*\"/><allow own=\"*\"/>\
-                 <allow send_destination=\"*\" eavesdrop=\"true\"/><allow eavesdrop=\"true\"/>\
-                 </policy></busconfig>",
-                socket.display()
-            ),
-        );
-        let mut daemon = Command::new("/usr/bin/dbus-daemon")
-            .args(["--nofork", "--nopidfile", "--nosyslog", "--print-address"])
-            .arg(format!("--config-file={}", root.at("/bus.conf").display()))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        // It prints its address when it listens.
-        let mut printed = String::new();
-        let stdout = daemon.stdout.take().unwrap();
-        BufReader::new(stdout).read_line(&mut printed).unwrap();
-        assert!(printed.starts_with("unix:"), "{printed}");
         let bus = Self {
-            daemon,
-            address: format!("unix:path={}", socket.display()),
+            daemon: BusDaemon::start(root, test)?,
             table: Arc::default(),
         };
-        bus.serve(&socket);
+        bus.serve();
         Some(bus)
     }
 
-    fn serve(&self, socket: &Path) {
-        let stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
+    fn serve(&self) {
+        let stream = self.daemon.connect();
         let table = Arc::clone(&self.table);
         let (send, ready) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
@@ -116,8 +84,8 @@ impl Bus {
     }
 
     /// For `DBUS_SYSTEM_BUS_ADDRESS`.
-    pub fn address(&self) -> &str {
-        &self.address
+    pub fn address(&self) -> String {
+        self.daemon.address()
     }
 
     /// What the manager says of a unit from now on.
@@ -128,13 +96,6 @@ impl Bus {
     /// What happens just before the next answer about a unit's state.
     pub fn during_the_question(&self, happens: impl FnOnce() + Send + 'static) {
         self.table.lock().unwrap().during = Some(Box::new(happens));
-    }
-}
-
-impl Drop for Bus {
-    fn drop(&mut self) {
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
     }
 }
 

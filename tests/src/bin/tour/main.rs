@@ -2,7 +2,8 @@
 //!
 //! `tour run` shows the suite at work. On a terminal it then stays up and follows events until
 //! Ctrl-C; without one it goes on to show a timer firing and a failed unit becoming an event, and
-//! exits 0 or says what failed. `tour shell` opens a shell on the host.
+//! exits 0 or says what failed. `tour shell` opens a shell on the host. `tour measure DIR PROGRAM
+//! [ARGUMENT…]` boots a plain one, and prints what a program of this directory prints there.
 
 #![forbid(unsafe_code)]
 
@@ -10,10 +11,13 @@ mod host;
 mod show;
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use roundsman_tests::Machine;
+use roundsman_tests::machine::Options;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -21,12 +25,13 @@ fn main() -> ExitCode {
     let tour = match std::env::args().nth(1).as_deref() {
         Some("run") => run(),
         Some("shell") => shell(),
+        Some("measure") => measure(&std::env::args().skip(2).collect::<Vec<_>>()),
         // After a run that was interrupted before it could take its host down itself.
         Some("sweep") => {
             roundsman_tests::machine::sweep();
             Ok(())
         }
-        _ => Err(anyhow::anyhow!("usage: tour run|shell|sweep")),
+        _ => Err(anyhow::anyhow!("usage: tour run|shell|measure|sweep")),
     };
     match tour {
         Ok(()) => ExitCode::SUCCESS,
@@ -71,6 +76,26 @@ fn shell() -> Result<()> {
     })
 }
 
+/// A benchmark that needs a systemd of its own.
+fn measure(arguments: &[String]) -> Result<()> {
+    const INSIDE: &str = "/opt/bench";
+    let [directory, program, arguments @ ..] = arguments else {
+        bail!("usage: tour measure DIR PROGRAM [ARGUMENT…]");
+    };
+    let machine = Options::new("measure")
+        .bind_read_only(Path::new(directory), INSIDE)
+        .boot()?;
+    let command = [format!("{INSIDE}/{program}")];
+    let printed = machine
+        .command(command.iter().chain(arguments))
+        .env("ROUNDSMAN_BIN_DIR", INSIDE)
+        .deadline(Duration::from_secs(600))
+        .succeed();
+    machine.stop()?;
+    println!("{}", printed?);
+    Ok(())
+}
+
 /// Boots, runs `body`, takes the host down whatever happened, and lists what stays.
 fn guarded(body: impl FnOnce(&Machine) -> Result<()>) -> Result<()> {
     let machine = host::boot()?;
@@ -92,7 +117,7 @@ fn follow(machine: &Machine) -> Result<()> {
         .command(["roundsman", "events", "--follow"])
         .spawn_inherited()?;
     signals.forever().next();
-    if follower.ended(std::time::Duration::ZERO)? {
+    if follower.ended(Duration::ZERO)? {
         bail!("`roundsman events --follow` ended by itself");
     }
     println!();
