@@ -284,6 +284,9 @@ fn theirs(program: &Path, units: bool) -> Subject {
         command.arg("--collector.systemd");
         command.arg("--collector.systemd.enable-restarts-metrics");
         command.arg("--collector.systemd.enable-start-time-metrics");
+    } else {
+        // Debian's has it on by default.
+        command.arg("--no-collector.systemd");
     }
     Subject::start(version(program), command, port)
 }
