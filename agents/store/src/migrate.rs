@@ -24,11 +24,18 @@ pub(crate) struct Step {
 }
 
 /// Every step there has ever been. A released file is never edited.
-pub(crate) const STEPS: &[Step] = &[Step {
-    name: "0001_foundation",
-    sql: include_str!("../migrations/0001_foundation.sql"),
-    additive: true,
-}];
+pub(crate) const STEPS: &[Step] = &[
+    Step {
+        name: "0001_foundation",
+        sql: include_str!("../migrations/0001_foundation.sql"),
+        additive: true,
+    },
+    Step {
+        name: "0002_deliveries",
+        sql: include_str!("../migrations/0002_deliveries.sql"),
+        additive: true,
+    },
+];
 
 /// The schema of this version.
 pub(crate) fn known() -> u32 {
