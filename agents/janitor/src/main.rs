@@ -1,0 +1,5 @@
+//! roundsman-janitor: keeps the store small.
+
+#![forbid(unsafe_code)]
+
+fn main() {}
