@@ -22,12 +22,7 @@ fn location(root: &Root) -> Location {
 fn an_empty_file_becomes_a_store_and_the_second_run_changes_and_says_nothing() {
     let root = Root::new();
     let first = migrate(&root).expect_code(0);
-    assert!(
-        first
-            .stderr
-            .contains("made with schema 1 (0001_foundation)"),
-        "{first}"
-    );
+    assert!(first.stderr.contains("(0001_foundation, "), "{first}");
     let mut store = Store::open(&location(&root), Role::Reader).unwrap();
     let cycles = store.read(cycle::list).unwrap();
     assert_eq!(

@@ -24,6 +24,6 @@ pub use error::{At, Cause, Error, Result, class_of};
 pub use location::Location;
 pub use migrate::Migration;
 pub use store::{Role, Store};
-pub use tables::{cursor, cycle, event, event_count, sample};
+pub use tables::{cursor, cycle, delivery, endpoint, event, event_count, sample};
 pub use tx::{EventTx, ReadTx, WriteTx};
 pub use upkeep::Figures;

@@ -2,6 +2,8 @@
 
 pub mod cursor;
 pub mod cycle;
+pub mod delivery;
+pub mod endpoint;
 pub mod event;
 pub mod event_count;
 pub mod sample;

@@ -51,7 +51,6 @@ fn a_file_of_a_newer_version_is_refused_with_the_ways_back() {
             error,
             Error::Newer {
                 found: 7,
-                known: 1,
                 copy: None,
                 ..
             }

@@ -132,25 +132,16 @@ fn the_wait_ends_as_unavailable_at_its_limit_or_when_the_caller_stops_it() {
     let limit = Duration::from_secs(3600);
     let stopped = Store::open_waiting(&location(root.path()), Role::Reader, limit, |_| false);
     let error = stopped.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::Older {
-                found: 0,
-                known: 1,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, Error::Older { found: 0, .. }), "{error}");
 }
 
 #[test]
 fn a_current_store_is_opened_without_a_change_and_says_so() {
     let (root, store) = migrated();
     let migration = store.migration().unwrap();
-    assert_eq!((migration.from, migration.to), (0, 1));
-    assert_eq!(migration.steps, ["0001_foundation"]);
+    assert_eq!(migration.from, 0);
+    assert_eq!(migration.steps[0], "0001_foundation");
+    assert_eq!(migration.steps.len(), migration.to as usize);
     drop(store);
     let file = root.path().join(&STORE[1..]);
     let before = fs::read(&file).unwrap();

@@ -4,6 +4,7 @@
 
 mod child;
 mod contention;
+mod deliveries;
 mod doorbell;
 mod faults;
 mod files;

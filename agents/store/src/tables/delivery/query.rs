@@ -1,0 +1,141 @@
+//! Reading deliveries.
+
+use roundsman_kit::clock::Timestamp;
+use rusqlite::named_params;
+
+use super::{COLUMNS, Delivery, DeliveryId, State};
+use crate::error::Result;
+use crate::tx::{Doing, ReadTx};
+
+fn many(tx: &ReadTx<'_>, rest: &str, params: impl rusqlite::Params) -> Result<Vec<Delivery>> {
+    let sql = format!("SELECT {COLUMNS} FROM delivery {rest}");
+    tx.rows(
+        Doing::on("delivery", "select"),
+        &sql,
+        params,
+        Delivery::from_row,
+    )
+}
+
+/// The deliveries of an endpoint that may be tried now: due, and the first of their key. Those
+/// that have waited longest come first, `limit` at most.
+///
+/// # Errors
+/// That of SQLite, or a value that this version does not understand.
+pub fn heads(
+    tx: &ReadTx<'_>,
+    endpoint: &str,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<Delivery>> {
+    let rest = "\
+        WHERE endpoint = :endpoint AND state = 'due' AND blocked = 0 AND next_at <= :now
+        ORDER BY next_at, id
+        LIMIT :limit";
+    let params = named_params! {
+        ":endpoint": endpoint,
+        ":now": now.as_millis(),
+        ":limit": i64::try_from(limit).unwrap_or(i64::MAX),
+    };
+    many(tx, rest, params)
+}
+
+/// The oldest delivery that an endpoint is owed, whenever it is due: the one to probe with.
+///
+/// # Errors
+/// As [`heads`].
+pub fn oldest_due(tx: &ReadTx<'_>, endpoint: &str) -> Result<Option<Delivery>> {
+    let rest = "\
+        WHERE endpoint = :endpoint AND state = 'due' AND blocked = 0
+        ORDER BY id
+        LIMIT 1";
+    let found = many(tx, rest, named_params! { ":endpoint": endpoint })?;
+    Ok(found.into_iter().next())
+}
+
+const NEXT_AT: &str = "\
+    SELECT next_at FROM delivery
+    WHERE endpoint = ?1 AND state = 'due' AND blocked = 0 AND next_at > ?2
+    ORDER BY next_at
+    LIMIT 1";
+
+/// When the next delivery of an endpoint becomes due, after `now`.
+///
+/// # Errors
+/// That of SQLite.
+pub fn next_at(tx: &ReadTx<'_>, endpoint: &str, now: Timestamp) -> Result<Option<Timestamp>> {
+    let doing = Doing::on("delivery", "read the next");
+    tx.row(doing, NEXT_AT, (endpoint, now.as_millis()), |row| {
+        row.time("next_at")
+    })
+}
+
+/// The delivery with this id.
+///
+/// # Errors
+/// As [`heads`].
+pub fn get(tx: &ReadTx<'_>, id: DeliveryId) -> Result<Option<Delivery>> {
+    Ok(many(tx, "WHERE id = ?1", [id.0])?.into_iter().next())
+}
+
+/// Which deliveries; everything that is set must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// To this endpoint.
+    pub endpoint: Option<String>,
+    /// In this state.
+    pub state: Option<State>,
+    /// Not made before this time.
+    pub since: Option<Timestamp>,
+}
+
+/// The last `limit` deliveries that pass, oldest first.
+///
+/// # Errors
+/// As [`heads`].
+pub fn list(tx: &ReadTx<'_>, filter: &Filter, limit: u32) -> Result<Vec<Delivery>> {
+    let rest = "\
+        WHERE (:endpoint IS NULL OR endpoint = :endpoint)
+          AND (:state IS NULL OR state = :state)
+          AND (:since IS NULL OR created_at >= :since)
+        ORDER BY id DESC
+        LIMIT :limit";
+    let params = named_params! {
+        ":endpoint": filter.endpoint,
+        ":state": filter.state,
+        ":since": filter.since.map(Timestamp::as_millis),
+        ":limit": limit,
+    };
+    let mut found = many(tx, rest, params)?;
+    found.reverse();
+    Ok(found)
+}
+
+/// How many deliveries an endpoint has in one state.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Count {
+    /// The endpoint.
+    pub endpoint: String,
+    /// The state.
+    pub state: State,
+    /// How many there are now.
+    pub total: u64,
+}
+
+const COUNTS: &str = "\
+    SELECT endpoint, state, total FROM delivery_count WHERE total > 0 ORDER BY endpoint, state";
+
+/// All counts, from rows that the store keeps itself.
+///
+/// # Errors
+/// That of SQLite.
+pub fn counts(tx: &ReadTx<'_>) -> Result<Vec<Count>> {
+    let doing = Doing::on("delivery_count", "select");
+    tx.rows(doing, COUNTS, [], |row| {
+        Ok(Count {
+            endpoint: row.get("endpoint")?,
+            state: row.get("state")?,
+            total: row.count("total")?,
+        })
+    })
+}
