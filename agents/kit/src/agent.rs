@@ -112,6 +112,8 @@ fn start<C: Config>(
     if let Err(refused) = context::check_credentials(&loaded.config, agent, credentials) {
         return refuse(&refused);
     }
+    context::report_left_out(&loaded.left_out);
+    context.left_out = loaded.left_out;
     let outcome = body(&mut context, loaded.config);
     context.notifier.stopping();
     match outcome {
@@ -136,6 +138,15 @@ fn refuse(refused: &Refused) -> ExitCode {
 
 /// `--check-config` and `--dump-config`: findings to stderr (JSON to stdout), values to stdout.
 fn inspect<C: Config>(args: &Args, loaded: Result<Loaded<C>, Refused>) -> ExitCode {
+    // What an agent would do without is still wrong.
+    let loaded = loaded.and_then(
+        |loaded| match loaded.left_out.is_empty() || args.dump_config {
+            true => Ok(loaded),
+            false => Err(Refused {
+                findings: loaded.left_out,
+            }),
+        },
+    );
     let (text, code) = match (loaded, args.json) {
         (Ok(loaded), true) if args.dump_config => (config::dump_json(&loaded).to_string(), 0),
         (Ok(loaded), false) if args.dump_config => (config::dump_toml(&loaded), 0),

@@ -32,6 +32,10 @@ use crate::secret::CredentialRef;
 /// The configuration of one agent: a `#[serde(deny_unknown_fields, default)]` struct with a doc
 /// line per key, whose `Default` holds the shipped values.
 pub trait Config: Serialize + DeserializeOwned + Default {
+    /// Tables whose members stand for themselves, as `triggers`: what is wrong with one costs
+    /// that one, and the agent goes on without it.
+    const ITEMS: &'static [&'static str] = &[];
+
     /// Findings that types cannot express: ranges, and keys that contradict each other.
     fn validate(&self) -> Vec<Invalid> {
         Vec::new()
@@ -123,6 +127,8 @@ pub struct Loaded<C> {
     pub common: Common,
     /// The file or variable of each value.
     pub origins: Origins,
+    /// What is wrong with members of [`Config::ITEMS`], which are left out.
+    pub left_out: Vec<Finding>,
 }
 
 #[cfg(test)]

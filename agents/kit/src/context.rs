@@ -41,6 +41,7 @@ pub struct Context {
     pub(crate) notifier: Notifier,
     pub(crate) signals: Signals,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) left_out: Vec<config::Finding>,
     soundness: Option<Box<dyn FnMut() -> bool>>,
     status: String,
 }
@@ -66,6 +67,7 @@ impl Context {
             args,
             paths,
             common,
+            left_out: Vec::new(),
             soundness: None,
             status: String::new(),
         })
@@ -99,6 +101,11 @@ impl Context {
     /// The keys that all agents share.
     pub fn common(&self) -> &Common {
         &self.common
+    }
+
+    /// What is wrong with items of the configuration that are left out ([`Config::ITEMS`]).
+    pub fn left_out(&self) -> &[config::Finding] {
+        &self.left_out
     }
 
     /// The credentials that systemd passed in.
@@ -222,6 +229,8 @@ impl Context {
         let loaded: Loaded<C> = load(self.agent, &self.args, &self.paths)?;
         check_credentials(&loaded.config, self.agent, &self.credentials)?;
         apply(self, loaded.config)?;
+        report_left_out(&loaded.left_out);
+        self.left_out = loaded.left_out;
         ::log::set_max_level(loaded.common.log_level.into());
         self.common = loaded.common;
         Ok(())
@@ -283,6 +292,19 @@ pub(crate) fn check_credentials<C: Config>(
         Ok(())
     } else {
         Err(Refused { findings })
+    }
+}
+
+/// Logs every item of the configuration that the agent goes on without.
+pub(crate) fn report_left_out(findings: &[config::Finding]) {
+    for finding in findings {
+        log::error!(
+            MESSAGE_ID = id::CONFIG_ITEM_LEFT_OUT,
+            "ROUNDSMAN_CLASS" = error::Class::Config.label(),
+            "ROUNDSMAN_FILE" = finding.file,
+            "ROUNDSMAN_KEY" = finding.key;
+            "left out: {finding}"
+        );
     }
 }
 

@@ -37,6 +37,8 @@ pub mod id {
         CONFIG_RELOADED = "2c1a3c1a954f447a8ff0e678caadab4c";
         /// A changed configuration was refused; the old one stays in force.
         RELOAD_REFUSED = "d07c330e664346988601196c5d6cc529";
+        /// An item of the configuration is broken and left out; the others are in force.
+        CONFIG_ITEM_LEFT_OUT = "791f51c2d22b4f07a8a395ea9cac36f0";
         /// A source of figures could not be read; only its figures are missing.
         COLLECTOR_FAILED = "b92cbd6f47c14eea9fae9cb45823dee5";
         /// A source of figures can be read again.

@@ -55,17 +55,46 @@ pub fn load<C: Config>(
         }
     }
     let common = extract::<Common>(shared, &origins, &mut findings);
-    let config = extract::<C>(own, &origins, &mut findings);
-    match (config, common) {
-        (Some(config), Some(common)) if findings.is_empty() => Ok(Loaded {
+    let config = extract::<C>(own.clone(), &origins, &mut findings);
+    if let (Some(config), Some(common)) = (config, common)
+        && let Some((config, left_out)) = leave_out(config, own, &origins, &findings)
+    {
+        return Ok(Loaded {
             config,
             common,
             origins,
-        }),
-        _ => Err(Refused {
-            findings: cut(findings),
-        }),
+            left_out,
+        });
     }
+    Err(Refused {
+        findings: cut(findings),
+    })
+}
+
+/// The configuration without the items that something is wrong with; `None` if something else
+/// is wrong.
+fn leave_out<C: Config>(
+    config: C,
+    mut own: Dict,
+    origins: &Origins,
+    findings: &[Finding],
+) -> Option<(C, Vec<Finding>)> {
+    if findings.is_empty() {
+        return Some((config, Vec::new()));
+    }
+    for finding in findings {
+        let (table, rest) = finding.key.split_once('.')?;
+        let name = rest.split('.').next()?;
+        if !C::ITEMS.contains(&table) {
+            return None;
+        }
+        if let Some(Value::Dict(_, members)) = own.get_mut(table) {
+            members.remove(name);
+        }
+    }
+    let mut more = Vec::new();
+    let config = extract::<C>(own, origins, &mut more)?;
+    more.is_empty().then(|| (config, cut(findings.to_vec())))
 }
 
 /// The first of many findings, and how many there are besides.

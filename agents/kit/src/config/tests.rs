@@ -262,3 +262,53 @@ fn a_dump_loads_again_and_names_each_origin() {
     assert_eq!(again.load(&[]).unwrap().config, loaded.config);
     assert_eq!(dump_json(&loaded)["credentials"], serde_json::json!(["t"]));
 }
+
+/// Like [`Sample`], with endpoints that stand for themselves.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Items {
+    limit: u8,
+    endpoints: BTreeMap<String, Endpoint>,
+}
+
+impl Config for Items {
+    const ITEMS: &'static [&'static str] = &["endpoints"];
+
+    fn validate(&self) -> Vec<Invalid> {
+        let bad = self.endpoints.iter().filter(|(_, one)| one.url.is_empty());
+        bad.map(|(name, _)| Invalid::new(format!("endpoints.{name}.url"), "is empty", "write one"))
+            .collect()
+    }
+}
+
+#[test]
+fn a_broken_item_costs_only_itself() {
+    let load = |text: &str| {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("etc/roundsman");
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("sample.toml"), text).unwrap();
+        let none = std::iter::empty::<(String, String)>();
+        super::load::<Items>(&Directories::under(root.path()), "sample", None, none)
+    };
+    let items = "limit = 3\n[endpoints.good]\nurl = 'a'\n[endpoints.empty]\nurl = ''\n\
+                 [endpoints.typo]\nurll = 'b'\n[endpoints.type]\nurl = 3\n";
+    let loaded = load(items).unwrap();
+    assert_eq!(loaded.config.limit, 3);
+    let names: Vec<_> = loaded.config.endpoints.keys().collect();
+    assert_eq!(names, ["good"]);
+    let keys: Vec<_> = loaded.left_out.iter().map(|one| &*one.key).collect();
+    for key in [
+        "endpoints.empty.url",
+        "endpoints.typo",
+        "endpoints.type.url",
+    ] {
+        assert!(
+            keys.iter().any(|found| found.starts_with(key)),
+            "{key}: {keys:?}"
+        );
+    }
+    let refused = load(&format!("limits = 3\n{items}")).unwrap_err();
+    assert!(refused.findings.iter().any(|one| one.key == "limits"));
+    assert!(refused.findings.len() > 3, "all of them are told");
+}
