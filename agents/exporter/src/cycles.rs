@@ -21,7 +21,7 @@ use roundsman_store::cycle::{self, NewCycle, Outcome};
 use roundsman_store::{Error, Location, Role, Store, event_count};
 
 use self::rows::Rows;
-use crate::knock::Knock;
+use roundsman_kit::Knock;
 
 /// How often opening a store that cannot be opened is tried again.
 const RETRY: Duration = Duration::from_secs(5);

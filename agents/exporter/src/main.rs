@@ -6,7 +6,6 @@ mod config;
 mod cycles;
 mod family;
 mod health;
-mod knock;
 mod merge;
 mod present;
 mod process;

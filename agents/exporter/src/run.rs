@@ -14,10 +14,10 @@ use roundsman_store::cycle::Outcome;
 
 use crate::config::Settings;
 use crate::cycles::{Cycles, Own, Recorder};
-use crate::knock::Knock;
 use crate::scrape::{Change, Exchange, Scraper, Sources, Summary};
 use crate::server::{Door, Inbox, Site, limits};
 use crate::start;
+use roundsman_kit::Knock;
 
 /// How long the sources may take to look around before the first scrape.
 const LOOK_AROUND: Duration = Duration::from_secs(10);

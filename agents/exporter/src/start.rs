@@ -14,8 +14,8 @@ use roundsman_store::Location;
 use crate::config::{Address, Settings, TlsKeys};
 use crate::cycles::Cycles;
 use crate::family::{self, Family};
-use crate::knock::Knock;
 use crate::units::{Plan, Units};
+use roundsman_kit::Knock;
 
 /// Who may connect to a unix socket that is bound here: our group.
 const SOCKET_MODE: u32 = 0o660;

@@ -24,7 +24,7 @@ use zruntime::mpmc;
 use self::filter::Filter;
 use self::model::Model;
 pub use self::render::Names;
-use crate::knock::Knock;
+use roundsman_kit::Knock;
 
 /// What the thread goes by; a reload brings another.
 #[derive(Debug, Clone)]

@@ -283,17 +283,17 @@ impl Config for Items {
 
 #[test]
 fn a_broken_item_costs_only_itself() {
-    let load = |text: &str| {
+    let loaded_from = |text: &str| {
         let root = tempfile::tempdir().unwrap();
         let dir = root.path().join("etc/roundsman");
         fs::create_dir_all(&dir).unwrap();
         fs::write(dir.join("sample.toml"), text).unwrap();
         let none = std::iter::empty::<(String, String)>();
-        super::load::<Items>(&Directories::under(root.path()), "sample", None, none)
+        load::<Items>(&Directories::under(root.path()), "sample", None, none)
     };
     let items = "limit = 3\n[endpoints.good]\nurl = 'a'\n[endpoints.empty]\nurl = ''\n\
                  [endpoints.typo]\nurll = 'b'\n[endpoints.type]\nurl = 3\n";
-    let loaded = load(items).unwrap();
+    let loaded = loaded_from(items).unwrap();
     assert_eq!(loaded.config.limit, 3);
     let names: Vec<_> = loaded.config.endpoints.keys().collect();
     assert_eq!(names, ["good"]);
@@ -308,7 +308,7 @@ fn a_broken_item_costs_only_itself() {
             "{key}: {keys:?}"
         );
     }
-    let refused = load(&format!("limits = 3\n{items}")).unwrap_err();
+    let refused = loaded_from(&format!("limits = 3\n{items}")).unwrap_err();
     assert!(refused.findings.iter().any(|one| one.key == "limits"));
     assert!(refused.findings.len() > 3, "all of them are told");
 }
