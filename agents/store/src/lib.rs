@@ -26,4 +26,4 @@ pub use migrate::Migration;
 pub use store::{Role, Store};
 pub use tables::{cursor, cycle, delivery, endpoint, event, event_count, sample};
 pub use tx::{EventTx, ReadTx, WriteTx};
-pub use upkeep::Figures;
+pub use upkeep::{Checkpoint, Figures, Space, retention};

@@ -214,6 +214,13 @@ impl Store {
         now
     }
 
+    /// From now on a lock that somebody else has is an answer.
+    pub(crate) fn stop_waiting(&self) -> Instant {
+        let now = Instant::now();
+        self.deadline.set(now);
+        now
+    }
+
     pub(crate) fn failed(
         &self,
         operation: &'static str,

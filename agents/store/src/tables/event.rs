@@ -2,6 +2,7 @@
 
 mod new;
 mod query;
+mod retain;
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,8 @@ use crate::tables::{text_column, text_enum};
 use crate::tx::Columns;
 
 pub use new::{NewEvent, insert};
-pub use query::{Filter, after, get, last, latest_of, newest_id};
+pub use query::{Filter, after, by_id, get, last, latest_of, newest_id};
+pub use retain::{Brief, Hold, aged, oldest, removable, remove};
 
 /// The longest message, in bytes.
 pub const MESSAGE_BYTES: usize = 500;

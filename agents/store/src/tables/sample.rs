@@ -1,4 +1,7 @@
-//! Table `sample`. Written by: hostmetrics. Read by: hostmetrics (the previous one), exporter, ctl.
+//! Table `sample`. Written by: hostmetrics; thinned by janitor. Read by: hostmetrics (the previous
+//! one), exporter, ctl.
+
+mod retain;
 
 use roundsman_kit::clock::Timestamp;
 use rusqlite::named_params;
@@ -6,6 +9,8 @@ use serde_json::{Map, Value};
 
 use crate::error::Result;
 use crate::tx::{Columns, Doing, ReadTx, WriteTx};
+
+pub use retain::{Brief, aged, remove};
 
 /// The figures of one subject (`cpu`, `memory`, `disk`, `network`, …) of a host at one instant.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
