@@ -75,7 +75,7 @@ fn guarded<C: Config>(
     agent: &'static Agent,
     body: impl FnOnce(&mut Context, C) -> anyhow::Result<()>,
 ) -> ExitCode {
-    let args = match args::parse(agent) {
+    let args = match args::parse(agent, C::REHEARSES) {
         Ok(args) => args,
         Err(message) => {
             let code = if message.use_stderr() { USAGE } else { 0 };

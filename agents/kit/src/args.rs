@@ -1,4 +1,5 @@
-//! The arguments of every agent. There are no others: what an agent does is in files.
+//! The arguments of every agent: what an agent does is in files. `--dry-run` is there where the
+//! agent knows how ([`crate::Config::REHEARSES`]).
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -20,12 +21,14 @@ pub struct Args {
     pub config_root: Option<PathBuf>,
     /// Do one cycle and exit.
     pub once: bool,
+    /// Say what a cycle would do, do nothing, and exit.
+    pub dry_run: bool,
     /// The instance of a template unit.
     pub instance: Option<String>,
 }
 
 /// The command line of `agent`, for parsing and for man pages.
-pub fn command(agent: &Agent) -> Command {
+pub fn command(agent: &Agent, rehearses: bool) -> Command {
     let flag = |name: &'static str, help: &'static str| {
         Arg::new(name)
             .long(name)
@@ -52,6 +55,14 @@ pub fn command(agent: &Agent) -> Command {
                 .help("Read configuration below DIR instead of below /"),
         )
         .arg(flag("once", "Do one cycle and exit"));
+    let command = if rehearses {
+        command.arg(flag(
+            "dry-run",
+            "Say what a cycle would do, do nothing, and exit",
+        ))
+    } else {
+        command
+    };
     if agent.is_template {
         command.arg(
             Arg::new("instance")
@@ -67,21 +78,23 @@ pub fn command(agent: &Agent) -> Command {
 ///
 /// # Errors
 /// What clap says; `--help` and `--version` arrive here as well.
-pub(crate) fn parse(agent: &Agent) -> Result<Args, clap::Error> {
-    parse_from(agent, std::env::args_os())
+pub(crate) fn parse(agent: &Agent, rehearses: bool) -> Result<Args, clap::Error> {
+    parse_from(agent, rehearses, std::env::args_os())
 }
 
 fn parse_from(
     agent: &Agent,
+    rehearses: bool,
     typed: impl IntoIterator<Item = impl Into<OsString> + Clone>,
 ) -> Result<Args, clap::Error> {
-    let matches = command(agent).try_get_matches_from(typed)?;
+    let matches = command(agent, rehearses).try_get_matches_from(typed)?;
     Ok(Args {
         check_config: matches.get_flag("check-config"),
         dump_config: matches.get_flag("dump-config"),
         json: matches.get_flag("json"),
         config_root: matches.get_one("config-root").cloned(),
         once: matches.get_flag("once"),
+        dry_run: rehearses && matches.get_flag("dry-run"),
         instance: if agent.is_template {
             matches.get_one("instance").cloned()
         } else {
@@ -108,7 +121,7 @@ mod tests {
     fn an_instance_may_begin_with_a_hyphen_and_an_option_is_none() {
         let instance = |typed: &[&str]| {
             let typed = ["roundsman-sample"].iter().chain(typed);
-            parse_from(&TEMPLATE, typed.copied()).map(|args| (args.instance, args.once))
+            parse_from(&TEMPLATE, false, typed.copied()).map(|args| (args.instance, args.once))
         };
         let root = Some("-.mount".to_owned());
         assert_eq!(instance(&["--", "-.mount"]).unwrap(), (root.clone(), false));
@@ -122,5 +135,13 @@ mod tests {
         assert_eq!(instance(&["--", "--once"]).unwrap(), (option, false));
         instance(&["--onec"]).unwrap_err();
         instance(&["-x"]).unwrap_err();
+    }
+
+    #[test]
+    fn only_an_agent_that_rehearses_takes_a_dry_run() {
+        let typed = ["roundsman-sample", "--dry-run"];
+        assert!(parse_from(&TEMPLATE, true, typed).unwrap().dry_run);
+        assert!(!parse_from(&TEMPLATE, true, ["x"]).unwrap().dry_run);
+        parse_from(&TEMPLATE, false, typed).unwrap_err();
     }
 }

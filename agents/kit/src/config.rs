@@ -36,6 +36,9 @@ pub trait Config: Serialize + DeserializeOwned + Default {
     /// that one, and the agent goes on without it.
     const ITEMS: &'static [&'static str] = &[];
 
+    /// Whether the agent can say what it would do and do nothing (`--dry-run`).
+    const REHEARSES: bool = false;
+
     /// Findings that types cannot express: ranges, and keys that contradict each other.
     fn validate(&self) -> Vec<Invalid> {
         Vec::new()

@@ -93,6 +93,11 @@ impl Context {
         self.args.once
     }
 
+    /// Whether to say what a cycle would do, and to do nothing.
+    pub fn dry_run(&self) -> bool {
+        self.args.dry_run
+    }
+
     /// Where things lie.
     pub fn paths(&self) -> &Paths {
         &self.paths

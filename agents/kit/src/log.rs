@@ -39,6 +39,14 @@ pub mod id {
         RELOAD_REFUSED = "d07c330e664346988601196c5d6cc529";
         /// An item of the configuration is broken and left out; the others are in force.
         CONFIG_ITEM_LEFT_OUT = "791f51c2d22b4f07a8a395ea9cac36f0";
+        /// An endpoint does not take deliveries.
+        ENDPOINT_DOWN = "f5d0d8c07e964f10ad12bf8058dbd999";
+        /// An endpoint takes deliveries again.
+        ENDPOINT_RECOVERED = "da82d7e4c99047a6b87ec1604c553961";
+        /// An endpoint wants no more deliveries.
+        ENDPOINT_DISABLED = "680ce7bd1a9148348e0fc5d9af9eab82";
+        /// A delivery is not tried any more.
+        DELIVERY_PARKED = "4b9df57af7a143749766721d27719dc0";
         /// A source of figures could not be read; only its figures are missing.
         COLLECTOR_FAILED = "b92cbd6f47c14eea9fae9cb45823dee5";
         /// A source of figures can be read again.
@@ -49,6 +57,10 @@ pub mod id {
         UNIT_FAILED = "e79b5495dca94db69113b57c46273449";
         /// A unit of this host that had failed succeeded again.
         UNIT_RECOVERED = "4c423ab4dfb14be38271b5064a617e61";
+        /// Events that some reader had not seen, or open deliveries, were removed.
+        EVENTS_DROPPED = "d7702ad94ac3431d9bfe62d5cd64629f";
+        /// The nightly copy of the store could not be made.
+        BACKUP_FAILED = "e9d2ea2e99e2489ab6dbfe127bd4eed9";
         /// A figure of this host crossed a declared threshold.
         THRESHOLD_CROSSED = "2582821e85f54397ae148a479ff12082";
         /// A figure of this host is back within its threshold.

@@ -31,6 +31,12 @@ impl Size {
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DAY: u64 = 24 * 60 * 60;
+        let seconds = self.0.as_secs();
+        // Whole days stay days: as months they would be a sum down to the second.
+        if seconds > DAY && seconds.is_multiple_of(DAY) && self.0.subsec_nanos() == 0 {
+            return write!(f, "{}days", seconds / DAY);
+        }
         write!(
             f,
             "{}",
@@ -118,7 +124,7 @@ mod tests {
 
     #[test]
     fn quantities_read_back_as_they_are_written() {
-        for text in ["250ms", "90s", "5m", "48h"] {
+        for text in ["250ms", "90s", "5m", "48h", "400days"] {
             let span: Span = serde_json::from_value(text.into()).unwrap();
             let again: Span = serde_json::from_str(&serde_json::to_string(&span).unwrap()).unwrap();
             assert_eq!(span, again);
