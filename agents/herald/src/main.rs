@@ -1,11 +1,37 @@
-//! roundsman-herald: delivers events to webhooks and mail, at least once and in order.
+//! roundsman-herald: delivers events to webhooks, at least once and in order.
 
 #![forbid(unsafe_code)]
-#![allow(dead_code)]
 
 mod client;
+mod compose;
+mod config;
+mod engine;
 mod format;
+mod glob;
 mod guard;
+mod intake;
+mod lane;
+mod matching;
+mod metrics;
+mod plan;
+mod report;
+mod run;
+mod sender;
 mod sign;
 
-fn main() {}
+use std::process::ExitCode;
+
+use roundsman_kit::{Agent, Kind};
+
+const AGENT: Agent = Agent {
+    name: "herald",
+    version: env!("CARGO_PKG_VERSION"),
+    about: "Delivers events to webhooks, at least once and in order",
+    kind: Kind::Daemon,
+    is_template: false,
+    classifiers: &[roundsman_store::class_of],
+};
+
+fn main() -> ExitCode {
+    roundsman_kit::run(&AGENT, run::run)
+}

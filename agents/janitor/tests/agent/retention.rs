@@ -1,6 +1,7 @@
 //! What goes, what stays, and what is said about it.
 
 use roundsman_kit::clock::Timestamp;
+use roundsman_store::cursor::{self, Cursor};
 use roundsman_store::delivery::{self, Attempt};
 use roundsman_store::endpoint::{self, Endpoint};
 use roundsman_store::event::{EventId, Severity};
@@ -55,6 +56,28 @@ fn a_reader_that_stands_still_for_too_long_is_not_waited_for_and_that_is_told_on
     assert_eq!(told[0].data["by_size"], 0);
     let textfile = house.root.read("/run/roundsman/metrics/janitor.prom");
     assert!(textfile.contains("roundsman_janitor_dropped_total 1901\n"));
+}
+
+#[test]
+fn what_a_killed_run_dropped_is_told_by_the_next() {
+    let house = House::new();
+    let untold =
+        json!({ "untold": { "kinds": { "sync.done": 7 }, "readers": { "herald/ops": 7 } } });
+    let row = Cursor {
+        agent: "janitor".into(),
+        stream: "previous-run".into(),
+        position: untold.to_string(),
+        updated_at: Timestamp(NOON),
+    };
+    house
+        .with(|store| store.write(|tx| cursor::set(tx, &row)))
+        .unwrap();
+    let output = house.run(NOON);
+    let sentence = "dropped (too old to wait any longer): events not read by herald/ops: 7";
+    assert!(output.stderr.contains(sentence), "{output}");
+    house.run(NOON + HOUR);
+    let told = house.told();
+    assert_eq!((told.len(), told[0].message.as_str()), (1, sentence));
 }
 
 #[test]

@@ -62,7 +62,8 @@ fn only_the_first_of_a_key_may_go_until_it_is_done_or_parked() {
         bytes: b"bytes".to_vec(),
     };
     let later = NOW.plus(std::time::Duration::from_secs(5));
-    let put_off = |tx: &WriteTx<'_>| delivery::retry(tx, ids[0], &failed(NOW), later, true, &body);
+    let put_off =
+        |tx: &WriteTx<'_>| delivery::retry(tx, ids[0], &failed(NOW), later, true, Some(&body));
     assert!(store.write(put_off).unwrap());
     assert_eq!(heads(&mut store, NOW), ["b1", "x", "y"], "a2 waits for a1");
     assert_eq!(heads(&mut store, later), ["b1", "x", "y", "a1"]);
@@ -159,7 +160,7 @@ fn what_is_too_old_is_parked_and_a_recovered_endpoint_gets_all_in_order() {
     };
     let later = NOW.plus(std::time::Duration::from_secs(60));
     store
-        .write(|tx| delivery::retry(tx, DeliveryId(1), &failed(NOW), later, false, &body))
+        .write(|tx| delivery::retry(tx, DeliveryId(1), &failed(NOW), later, false, Some(&body)))
         .unwrap();
     assert_eq!(heads(&mut store, NOW), ["2", "3"]);
     assert_eq!(

@@ -120,7 +120,7 @@ const RETRY: &str = "\
         content_type = coalesce(content_type, :content_type), body = coalesce(body, :body)
     WHERE id = :id AND state = 'due'";
 
-/// It failed and is tried again at `next_at`. The bytes that were sent are frozen. An attempt
+/// It failed and is tried again at `next_at`. The bytes that were sent, if any, are frozen. An attempt
 /// that failed by the endpoint's fault alone does not count (`counts`).
 ///
 /// # Errors
@@ -131,7 +131,7 @@ pub fn retry(
     attempt: &Attempt<'_>,
     next_at: Timestamp,
     counts: bool,
-    body: &Body,
+    body: Option<&Body>,
 ) -> Result<bool> {
     let params = named_params! {
         ":id": id.0,
@@ -141,8 +141,8 @@ pub fn retry(
         ":status": attempt.status,
         ":error": attempt.error,
         ":answer": attempt.answer(),
-        ":content_type": body.content_type,
-        ":body": body.bytes,
+        ":content_type": body.map(|body| &body.content_type),
+        ":body": body.map(|body| &body.bytes),
     };
     Ok(tx.execute(Doing::on("delivery", "put off"), RETRY, params)? > 0)
 }

@@ -115,6 +115,20 @@ pub fn get(tx: &ReadTx<'_>, uid: &str) -> Result<Option<Event>> {
     tx.row(Doing::on("event", "get"), GET, [uid], Event::from_row)
 }
 
+const BY_ID: &str = "\
+    SELECT id, uid, at, agent, kind, state, correlation, severity, subject,
+           order_key, labels, data, message, dedup_key
+    FROM event
+    WHERE id = ?1";
+
+/// The event at this place, if it is still there.
+///
+/// # Errors
+/// As [`last`].
+pub fn by_id(tx: &ReadTx<'_>, id: EventId) -> Result<Option<Event>> {
+    tx.row(Doing::on("event", "get"), BY_ID, [id.0], Event::from_row)
+}
+
 const LATEST_OF: &str = "\
     SELECT id, uid, at, agent, kind, state, correlation, severity, subject,
            order_key, labels, data, message, dedup_key

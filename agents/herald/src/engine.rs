@@ -1,0 +1,528 @@
+//! The heart of herald: record what has ended, take in what is new, send what is due. One turn is
+//! at most one transaction that writes and one that reads, whatever the number of deliveries.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use roundsman_kit::clock::Timestamp;
+use roundsman_store::delivery::{self, Attempt, DeliveryId};
+use roundsman_store::endpoint::{self, Endpoint};
+use roundsman_store::event::{self, EventId, NewEvent, Severity};
+use roundsman_store::{EventTx, Result, Store, WriteTx};
+
+use crate::client::{Outcome, retry_after};
+use crate::config::Settings;
+use crate::intake::{Intake, Taken};
+use crate::lane::{Lane, Offer};
+use crate::plan::{self, Fate, Reply, Turn};
+use crate::sender::{Finished, Job, Sender};
+
+/// How often deliveries that have become too old are looked for.
+const EXPIRY: Duration = Duration::from_secs(60);
+
+/// How many of them are parked in one transaction.
+const EXPIRED_AT_ONCE: u32 = 1000;
+
+/// Everything but the waiting.
+pub struct Engine {
+    agent: &'static str,
+    store: Store,
+    sender: Sender,
+    intake: Intake,
+    lanes: BTreeMap<String, Lane>,
+    known: BTreeMap<String, Endpoint>,
+    /// Attempts that have ended and are not recorded yet.
+    ended: Vec<Ended>,
+    expired_at: Option<Instant>,
+    /// There are events that were not looked at yet.
+    is_behind: bool,
+    /// Since the start.
+    pub totals: Totals,
+}
+
+/// What herald did since it was started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Deliveries that reached their endpoint.
+    pub done: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// Deliveries that were parked.
+    pub parked: u64,
+}
+
+/// When to turn again, if nothing happens before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// At once.
+    Now,
+    /// At this time.
+    At(Timestamp),
+    /// There is nothing to wait for.
+    Idle,
+}
+
+struct Ended {
+    id: DeliveryId,
+    endpoint: String,
+    reply: Reply,
+    answer: Vec<u8>,
+}
+
+/// What a transaction came to, for the time after it.
+#[derive(Default)]
+struct Written {
+    taken: Taken,
+    reached: Option<EventId>,
+    known: BTreeMap<String, Endpoint>,
+    totals: Totals,
+    turns: Vec<(String, Turn, String)>,
+    parked: Vec<(DeliveryId, String, String)>,
+}
+
+impl Engine {
+    /// An engine without endpoints; [`Engine::adopt`] brings them.
+    pub fn new(agent: &'static str, store: Store, sender: Sender) -> Self {
+        Self {
+            agent,
+            store,
+            sender,
+            intake: Intake::default(),
+            lanes: BTreeMap::new(),
+            known: BTreeMap::new(),
+            ended: Vec::new(),
+            expired_at: None,
+            is_behind: true,
+            totals: Totals::default(),
+        }
+    }
+
+    /// Goes by these settings from now on. What is under way stays so.
+    ///
+    /// # Errors
+    /// That of the store; then nothing has changed.
+    pub fn adopt(
+        &mut self,
+        settings: &Settings,
+        lanes: Vec<Lane>,
+        left_out: &BTreeSet<String>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let agent = self.agent;
+        let fingerprints: BTreeMap<&str, String> = lanes
+            .iter()
+            .map(|lane| (lane.name.as_str(), fingerprint(lane)))
+            .collect();
+        let (intake, known) = self.store.write(|tx| {
+            let intake = Intake::load(agent, tx, settings, left_out, now)?;
+            Ok((intake, meet(tx, &fingerprints, now)?))
+        })?;
+        (self.intake, self.known) = (intake, known);
+        self.is_behind = true;
+        let mut former = std::mem::take(&mut self.lanes);
+        for lane in lanes {
+            let lane = match former.remove(&lane.name) {
+                Some(mut same) => {
+                    same.adopt(lane);
+                    same
+                }
+                None => lane,
+            };
+            self.lanes.insert(lane.name.clone(), lane);
+        }
+        Ok(())
+    }
+
+    /// Whether the sending thread answers.
+    pub fn is_sound(&self) -> bool {
+        self.sender.tick()
+    }
+
+    /// How many requests are under way.
+    pub fn under_way(&self) -> usize {
+        self.lanes.values().map(Lane::busy).sum()
+    }
+
+    /// The store, for what is recorded beside deliveries.
+    pub fn store(&mut self) -> &mut Store {
+        &mut self.store
+    }
+
+    /// What is known of every endpoint.
+    pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        self.known.values()
+    }
+
+    /// One turn.
+    ///
+    /// # Errors
+    /// That of the store. What had ended is kept, and recorded by the next turn.
+    pub fn turn(&mut self, now: Timestamp, host: &str) -> Result<Next> {
+        self.collect(now);
+        if self.has_work()? {
+            self.is_behind = self.record(now)?;
+        }
+        let mut next = match self.is_behind {
+            true => Next::Now,
+            false => Next::Idle,
+        };
+        let offers = self.read_offers(now)?;
+        for (name, offer) in offers {
+            if let Some(at) = offer.next_at {
+                next = next.sooner(at);
+            }
+            self.send(&name, offer, now, host);
+        }
+        if !self.ended.is_empty() {
+            next = Next::Now;
+        }
+        Ok(next)
+    }
+
+    /// Whether there is anything to write. A look costs microseconds, a transaction that writes
+    /// makes others wait.
+    fn has_work(&mut self) -> Result<bool> {
+        let has_news = self.store.changed()?;
+        Ok(has_news || self.is_behind || !self.ended.is_empty() || self.expires())
+    }
+
+    fn expires(&self) -> bool {
+        self.expired_at.is_none_or(|at| at.elapsed() >= EXPIRY)
+    }
+
+    /// Records what has ended and sends nothing more.
+    ///
+    /// # Errors
+    /// As [`Engine::turn`].
+    pub fn finish(&mut self, now: Timestamp) -> Result<()> {
+        self.collect(now);
+        if !self.ended.is_empty() {
+            self.record(now)?;
+        }
+        Ok(())
+    }
+
+    fn collect(&mut self, now: Timestamp) {
+        for Finished {
+            id,
+            endpoint,
+            outcome,
+        } in self.sender.finished()
+        {
+            let (reply, answer) = reply(outcome, now);
+            self.ended.push(Ended {
+                id,
+                endpoint,
+                reply,
+                answer,
+            });
+        }
+    }
+
+    /// Everything that a turn writes, in one transaction. True if more is to be written at once.
+    fn record(&mut self, now: Timestamp) -> Result<bool> {
+        let expires = self.expires();
+        let writer = Record {
+            lanes: &self.lanes,
+            intake: &self.intake,
+            ended: &self.ended,
+            expires,
+            now,
+        };
+        // Only what may become an event has to be on the disk before it is acted upon.
+        let may_tell = self
+            .ended
+            .iter()
+            .any(|one| writer.may_tell(one, &self.known));
+        let written = if may_tell {
+            self.store.publish(|tx| {
+                let written = writer.write(tx)?;
+                tell(tx, self.agent, &written, now)?;
+                Ok(written)
+            })?
+        } else {
+            self.store.write(|tx| writer.write(tx))?
+        };
+        if expires {
+            self.expired_at = Some(Instant::now());
+        }
+        self.intake.settle(written.reached);
+        self.known = written.known;
+        for one in self.ended.drain(..) {
+            if let Some(lane) = self.lanes.get_mut(&one.endpoint) {
+                lane.end(one.id);
+            }
+        }
+        self.totals.done += written.totals.done;
+        self.totals.failed += written.totals.failed;
+        self.totals.parked += written.totals.parked;
+        crate::report::turns(&written.turns);
+        crate::report::parked(&written.parked);
+        // Events of our own are no news from others.
+        Ok(written.taken.is_more || !written.turns.is_empty())
+    }
+
+    fn read_offers(&mut self, now: Timestamp) -> Result<Vec<(String, Offer)>> {
+        let (lanes, known) = (&self.lanes, &self.known);
+        self.store.read(|tx| {
+            let with_known = lanes
+                .values()
+                .filter_map(|lane| Some((lane, known.get(&lane.name)?)));
+            with_known
+                .map(|(lane, known)| Ok((lane.name.clone(), lane.offer(tx, known, now)?)))
+                .collect()
+        })
+    }
+
+    fn send(&mut self, name: &str, offer: Offer, now: Timestamp, host: &str) {
+        let Some(lane) = self.lanes.get_mut(name) else {
+            return;
+        };
+        for candidate in offer.candidates {
+            let id = candidate.delivery.id;
+            let made = lane.composer.compose(&candidate, host, now);
+            let made = made.and_then(|made| match &lane.client {
+                Ok(client) => Ok((made, client)),
+                Err(error) => Err(Reply::Unsendable {
+                    error: error.clone(),
+                    by_endpoint: true,
+                }),
+            });
+            match made {
+                Ok(((request, body), client)) => {
+                    let job = Job {
+                        id,
+                        endpoint: name.to_owned(),
+                        client: std::sync::Arc::clone(client),
+                        request,
+                    };
+                    lane.begin(&candidate.delivery, Some(body));
+                    self.sender.send(job);
+                }
+                Err(reply) => {
+                    lane.begin(&candidate.delivery, None);
+                    self.ended.push(Ended {
+                        id,
+                        endpoint: name.to_owned(),
+                        reply,
+                        answer: Vec::new(),
+                    });
+                }
+            }
+        }
+    }
+}
+
+impl Next {
+    fn sooner(self, at: Timestamp) -> Self {
+        match self {
+            Self::Now => Self::Now,
+            Self::At(other) => Self::At(other.min(at)),
+            Self::Idle => Self::At(at),
+        }
+    }
+}
+
+fn reply(outcome: Outcome, now: Timestamp) -> (Reply, Vec<u8>) {
+    match outcome {
+        Outcome::Answered {
+            status,
+            retry_after,
+            head,
+            ..
+        } => {
+            let seconds = u64::try_from(now.as_millis() / 1000).unwrap_or(0);
+            let retry_after = retry_after.and_then(|text| retry_after::parse(&text, seconds));
+            (
+                Reply::Answered {
+                    status,
+                    retry_after,
+                },
+                head,
+            )
+        }
+        Outcome::Failed { fault, .. } => {
+            let error = fault.to_string();
+            (Reply::Unreachable { error }, Vec::new())
+        }
+    }
+}
+
+/// What an endpoint's settings are, in a few characters: a changed one gets another chance.
+fn fingerprint(lane: &Lane) -> String {
+    let text = serde_json::json!(lane.settings).to_string();
+    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    digest.as_ref()[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// Brings table `endpoint` in line with the configuration.
+fn meet(
+    tx: &WriteTx<'_>,
+    fingerprints: &BTreeMap<&str, String>,
+    now: Timestamp,
+) -> Result<BTreeMap<String, Endpoint>> {
+    let mut known = BTreeMap::new();
+    for mut row in endpoint::list(tx)? {
+        match fingerprints.get(row.name.as_str()) {
+            Some(same) if *same == row.fingerprint && row.gone_at.is_none() => {}
+            Some(changed) => {
+                row = Endpoint {
+                    last_success: row.last_success,
+                    ..Endpoint::new(row.name, changed)
+                };
+                endpoint::set(tx, &row)?;
+            }
+            None => {
+                if row.gone_at.is_none() {
+                    row.gone_at = Some(now);
+                    endpoint::set(tx, &row)?;
+                }
+                if endpoint::forget(tx, &row.name)? {
+                    continue;
+                }
+            }
+        }
+        known.insert(row.name.clone(), row);
+    }
+    for (name, fingerprint) in fingerprints {
+        if !known.contains_key(*name) {
+            let row = Endpoint::new(*name, fingerprint);
+            endpoint::set(tx, &row)?;
+            known.insert((*name).to_owned(), row);
+        }
+    }
+    Ok(known)
+}
+
+/// What one transaction writes, and what it goes by.
+struct Record<'e> {
+    lanes: &'e BTreeMap<String, Lane>,
+    intake: &'e Intake,
+    ended: &'e [Ended],
+    expires: bool,
+    now: Timestamp,
+}
+
+impl Record<'_> {
+    fn may_tell(&self, one: &Ended, known: &BTreeMap<String, Endpoint>) -> bool {
+        let is_success = matches!(
+            one.reply,
+            Reply::Answered {
+                status: 200..=299,
+                ..
+            }
+        );
+        let is_open = known
+            .get(&one.endpoint)
+            .is_some_and(|e| e.opened_at.is_some());
+        !is_success || is_open
+    }
+
+    fn write(&self, tx: &WriteTx<'_>) -> Result<Written> {
+        let mut written = Written::default();
+        for row in endpoint::list(tx)? {
+            written.known.insert(row.name.clone(), row);
+        }
+        let before = written.known.clone();
+        for one in self.ended {
+            self.settle(tx, one, &mut written)?;
+        }
+        for (name, row) in &written.known {
+            if before.get(name) != Some(row) {
+                endpoint::set(tx, row)?;
+            }
+        }
+        (written.taken, written.reached) = self.intake.take(tx, self.now)?;
+        if self.expires {
+            self.expire(tx)?;
+        }
+        Ok(written)
+    }
+
+    /// Records one attempt.
+    fn settle(&self, tx: &WriteTx<'_>, one: &Ended, written: &mut Written) -> Result<()> {
+        let lane = self.lanes.get(&one.endpoint);
+        let (Some(lane), Some(row)) = (lane, written.known.get_mut(&one.endpoint)) else {
+            return Ok(()); // It left the configuration; the delivery waits.
+        };
+        let Some(under_way) = lane.under_way(one.id) else {
+            return Ok(());
+        };
+        let (attempts, terms) = (under_way.attempts, lane.terms());
+        let (fate, turn) =
+            plan::judge(&one.reply, attempts, row, &terms, self.now, fastrand::f64());
+        let attempt = Attempt {
+            status: one.reply.status(),
+            error: fate.error(),
+            answer: (!one.answer.is_empty()).then_some(&*one.answer),
+            ..Attempt::at(self.now)
+        };
+        match &fate {
+            Fate::Done => {
+                delivery::done(tx, one.id, &attempt)?;
+                written.totals.done += 1;
+            }
+            Fate::Retry { at, counts, .. } => {
+                // A body that could not be made is not frozen.
+                let body = under_way.body.as_ref();
+                delivery::retry(tx, one.id, &attempt, *at, *counts, body)?;
+                written.totals.failed += 1;
+            }
+            Fate::Park { error } => {
+                delivery::park(tx, one.id, &attempt, true)?;
+                written.totals.failed += 1;
+                written.totals.parked += 1;
+                let parked = (one.id, one.endpoint.clone(), error.clone());
+                written.parked.push(parked);
+            }
+        }
+        if let Some(turn) = turn {
+            if turn == Turn::Recovered {
+                delivery::due_at_once(tx, &one.endpoint, self.now)?;
+            }
+            let error = row.last_error.clone().unwrap_or_default();
+            written.turns.push((one.endpoint.clone(), turn, error));
+        }
+        Ok(())
+    }
+
+    fn expire(&self, tx: &WriteTx<'_>) -> Result<()> {
+        for (name, lane) in self.lanes {
+            let max_age = i64::try_from(lane.settings.max_age.0.as_millis()).unwrap_or(i64::MAX);
+            let limit = Timestamp(self.now.as_millis().saturating_sub(max_age));
+            let parked = delivery::expire(tx, name, limit, self.now, EXPIRED_AT_ONCE)?;
+            if parked > 0 {
+                log::warn!("{name}: {parked} deliveries are older than its max_age and parked");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What happened to endpoints is itself an event.
+fn tell(tx: &EventTx<'_>, agent: &str, written: &Written, now: Timestamp) -> Result<()> {
+    for (name, turn, error) in &written.turns {
+        let correlation = format!("{agent}:endpoint:{name}");
+        let kind = format!("{agent}.endpoint");
+        let event = match turn {
+            Turn::Opened => NewEvent::firing(now, agent, &kind, &correlation)
+                .severity(Severity::Warning)
+                .message(format!("endpoint {name} does not take deliveries: {error}")),
+            Turn::Disabled => NewEvent::firing(now, agent, &kind, &correlation)
+                .severity(Severity::Error)
+                .message(format!("endpoint {name} is disabled: {error}")),
+            Turn::Recovered => NewEvent::resolved(now, agent, &kind, &correlation)
+                .message(format!("endpoint {name} takes deliveries again")),
+        };
+        event::insert(
+            tx,
+            &event
+                .subject(name.as_str())
+                .label("endpoint", name.as_str()),
+        )?;
+    }
+    Ok(())
+}
