@@ -6,6 +6,7 @@
     hostmetrics.enable = true;
     hostmetrics.settings.thresholds.disk.warning = 80.0;
     failure.enable = true;
+    janitor.enable = true;
     exporter = {
       enable = true;
       openFirewall = true;
