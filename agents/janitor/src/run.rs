@@ -119,6 +119,7 @@ struct Done {
     removed: Removed,
     is_whole: bool,
     is_small: bool,
+    is_held_up: bool,
     tidied: Tidied,
     recorded: Recorded,
     /// What went wrong without costing the rest.
@@ -141,10 +142,11 @@ fn tend(
         now,
         budget: &budget,
         removed: Removed::default(),
+        is_held_up: false,
     };
     let is_whole = sweep.by_age(&work)?;
     let is_small = sweep.by_size()?;
-    let removed = sweep.removed;
+    let (removed, is_held_up) = (sweep.removed, sweep.is_held_up);
     if work.is_night && budget.is_left() {
         store.optimize()?;
     }
@@ -189,6 +191,7 @@ fn tend(
         removed,
         is_whole,
         is_small,
+        is_held_up,
         tidied,
         recorded,
         faults,
@@ -254,7 +257,9 @@ impl Done {
             removed.samples,
             Size(tidied.given_back)
         )];
-        if !self.is_whole {
+        if self.is_held_up {
+            sentence.push("somebody reads for long, so that the log is full: ended early".into());
+        } else if !self.is_whole {
             sentence.push("the time was up, the next run goes on".into());
         } else if !self.is_small {
             sentence.push("the database is larger than events.size".into());

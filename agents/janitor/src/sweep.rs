@@ -65,6 +65,8 @@ pub struct Sweep<'a> {
     pub budget: &'a Budget<'a>,
     /// What was removed so far.
     pub removed: Removed,
+    /// It ended because somebody reads an old state of the store, so that the log only grows.
+    pub is_held_up: bool,
 }
 
 impl Sweep<'_> {
@@ -89,10 +91,18 @@ impl Sweep<'_> {
         Ok(true)
     }
 
+    /// There is time for another chunk, and room for it in the log.
+    fn goes_on(&mut self) -> Result<bool> {
+        if self.store.figures()?.wal_bytes >= self.config.storage.wal.critical.0 {
+            self.is_held_up = !self.store.checkpoint()?.is_complete();
+        }
+        Ok(self.budget.is_left() && !self.is_held_up)
+    }
+
     fn deliveries(&mut self, ended: Ended) -> Result<bool> {
         let before = self.now.minus(kept(self.config, ended));
         loop {
-            if !self.budget.is_left() {
+            if !self.goes_on()? {
                 return Ok(false);
             }
             let (found, removed) = self.store.write(|tx| {
@@ -125,7 +135,7 @@ impl Sweep<'_> {
                 .map(|event| event.id)
                 .collect();
             for ids in over.chunks(CHUNK as usize) {
-                if !self.budget.is_left() {
+                if !self.goes_on()? {
                     return Ok(false);
                 }
                 self.removed.events += self.remove_events(ids)?;
@@ -134,7 +144,7 @@ impl Sweep<'_> {
                 Some(last) if page.len() == PAGE as usize => from = (last.at, last.id),
                 _ => return Ok(true),
             }
-            if !self.budget.is_left() {
+            if !self.goes_on()? {
                 return Ok(false);
             }
         }
@@ -162,7 +172,7 @@ impl Sweep<'_> {
             let over = over.filter(|sample| sample.is_surplus || sample.at < expired);
             let over: Vec<i64> = over.map(|sample| sample.id).collect();
             for ids in over.chunks(CHUNK as usize) {
-                if !self.budget.is_left() {
+                if !self.goes_on()? {
                     return Ok(false);
                 }
                 let removed = self.store.write(|tx| sample::remove(tx, ids))?;
@@ -172,7 +182,7 @@ impl Sweep<'_> {
                 Some(last) if page.len() == PAGE as usize => from = (last.at, last.id),
                 _ => return Ok(true),
             }
-            if !self.budget.is_left() {
+            if !self.goes_on()? {
                 return Ok(false);
             }
         }

@@ -27,7 +27,7 @@ impl Sweep<'_> {
         for stage in [Stage::Done, Stage::Seen, Stage::Unseen, Stage::Owed] {
             let mut after = EventId(0);
             while self.is_too_large()? {
-                if !self.budget.is_left() {
+                if !self.goes_on()? {
                     return Ok(false);
                 }
                 let found = match stage {

@@ -72,6 +72,25 @@ fn a_long_reader_does_not_let_the_log_grow_unseen() {
 }
 
 #[test]
+fn while_a_long_reader_fills_the_log_nothing_is_removed() {
+    let house = House::new();
+    house.config("[storage.wal]\nwarning = '1MiB'\ncritical = '2MiB'\nhysteresis = '64KiB'");
+    let mut reader = house.open(Role::Reader);
+    let read = reader.read(|tx| {
+        event::newest_id(tx)?;
+        house.events("sync.done", (0..8000).map(|n| NOON - 31 * DAY + n));
+        house.run(NOON);
+        Ok(())
+    });
+    read.unwrap();
+    assert_eq!(house.count(), 8000);
+    let cycle = house.cycle();
+    assert!(cycle.sentence.contains("reads for long"), "{cycle:?}");
+    house.run(NOON + HOUR);
+    assert_eq!(house.count(), 0);
+}
+
+#[test]
 fn a_full_volume_is_told_with_its_share() {
     let house = House::new();
     house.root.config(
