@@ -53,8 +53,15 @@ pub fn of_dropped(dropped: &Dropped, now: Timestamp) -> NewEvent {
         .datum("by_size", dropped.by_size)
 }
 
-/// Tells a change to the journal.
-pub fn tell_change(change: &Change) {
+/// Tells the journal what is new.
+pub fn tell(changes: &[Change], dropped: &Dropped) {
+    changes.iter().for_each(tell_change);
+    if !dropped.is_empty() {
+        tell_dropped(dropped);
+    }
+}
+
+fn tell_change(change: &Change) {
     let message = sentence(change);
     match change.level {
         Some(_) => log::warn!(
@@ -72,8 +79,7 @@ pub fn tell_change(change: &Change) {
     }
 }
 
-/// Tells the journal what was dropped unread.
-pub fn tell_dropped(dropped: &Dropped) {
+fn tell_dropped(dropped: &Dropped) {
     log::warn!(
         MESSAGE_ID = id::EVENTS_DROPPED,
         "ROUNDSMAN_KIND" = DROPPED;

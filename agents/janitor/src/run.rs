@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::config::Config;
 use crate::file::{self, Tidied};
-use crate::plan::{self, Work};
+use crate::plan::{self, Reading, Work};
 use crate::record::{Recorded, Run};
 use crate::rehearsal::Rehearsal;
 use crate::sweep::{Budget, Removed, Sweep};
@@ -153,14 +153,14 @@ fn tend(
     let mut faults = Vec::new();
     let backed_up = work.backs_up && back_up(ctx, config, store, now, &mut faults);
     let tidied = file::tidy(store, config, &budget)?;
-    let readings = store.figures().map(|f| volume::readings(location, &f))?;
-    let readings = readings.unwrap_or_else(|error| {
-        fault(
-            &mut faults,
-            format!("the file system of the store: {error}"),
-        );
-        Vec::new()
-    });
+    let mut readings = volume::sizes(&store.figures()?);
+    match volume::shares(location) {
+        Ok(shares) => readings.extend(shares),
+        Err(error) => {
+            let reason = format!("the file system of the store: {error}");
+            fault(&mut faults, reason);
+        }
+    }
     let recorded = Run {
         unit: ctx.unit(),
         host: ctx.host(),
@@ -173,20 +173,8 @@ fn tend(
         backed_up,
     }
     .record(store)?;
-    recorded.changes.iter().for_each(events::tell_change);
-    if !recorded.dropped.is_empty() {
-        events::tell_dropped(&recorded.dropped);
-    }
-    metrics::fill(ctx.metrics().registry(), &recorded.after, &readings)
-        .context("registering the figures of this run")?;
-    if let Err(error) = ctx.metrics().write_textfile(ctx.paths()) {
-        let reason = format!(
-            "{} cannot be written, run `systemd-tmpfiles --create roundsman.conf` (as root): \
-             {error}",
-            ctx.paths().textfiles().join("janitor.prom").display()
-        );
-        fault(&mut faults, reason);
-    }
+    events::tell(&recorded.changes, &recorded.dropped);
+    leave_figures(ctx, &recorded, &readings, &mut faults)?;
     Ok(Done {
         removed,
         is_whole,
@@ -196,6 +184,26 @@ fn tend(
         recorded,
         faults,
     })
+}
+
+/// Leaves the figures of this run for the exporter.
+fn leave_figures(
+    ctx: &Context,
+    recorded: &Recorded,
+    readings: &[Reading],
+    faults: &mut Vec<String>,
+) -> anyhow::Result<()> {
+    metrics::fill(ctx.metrics().registry(), &recorded.after, readings)
+        .context("registering the figures of this run")?;
+    if let Err(error) = ctx.metrics().write_textfile(ctx.paths()) {
+        let reason = format!(
+            "{} cannot be written, run `systemd-tmpfiles --create roundsman.conf` (as root): \
+             {error}",
+            ctx.paths().textfiles().join("janitor.prom").display()
+        );
+        fault(faults, reason);
+    }
+    Ok(())
 }
 
 fn fault(faults: &mut Vec<String>, reason: String) {

@@ -7,12 +7,24 @@ use roundsman_store::{Figures, Location};
 
 use crate::plan::Reading;
 
-/// The figures of the storage. Those that are not known are not there: a file system without a
-/// fixed number of inodes has no share of them.
+/// Sizes of the database and of its log.
+pub fn sizes(figures: &Figures) -> Vec<Reading> {
+    let size = |subject, bytes: u64| {
+        let value = bytes as f64;
+        Reading { subject, value }
+    };
+    vec![
+        size("database", figures.db_bytes),
+        size("wal", figures.wal_bytes),
+    ]
+}
+
+/// How full the file system is. A share that is not known is not there: some file systems have no
+/// fixed number of inodes.
 ///
 /// # Errors
 /// That of statvfs(2).
-pub fn readings(location: &Location, figures: &Figures) -> io::Result<Vec<Reading>> {
+pub fn shares(location: &Location) -> io::Result<Vec<Reading>> {
     let volume = rustix::fs::statvfs(location.db())?;
     let used = volume.f_blocks.saturating_sub(volume.f_bfree);
     let inodes = volume.f_files.saturating_sub(volume.f_ffree);
@@ -21,17 +33,11 @@ pub fn readings(location: &Location, figures: &Figures) -> io::Result<Vec<Readin
         let value = used as f64 * 100.0 / all as f64;
         Some(Reading { subject, value })
     };
-    let size = |subject, bytes: u64| {
-        let value = bytes as f64;
-        Some(Reading { subject, value })
-    };
     let is_counted = volume.f_files > 0;
     let all = [
         // What is reserved for root is not free, as in df(1).
         share("volume", used, volume.f_bavail),
         share("inodes", inodes, volume.f_favail).filter(|_| is_counted),
-        size("database", figures.db_bytes),
-        size("wal", figures.wal_bytes),
     ];
     Ok(all.into_iter().flatten().collect())
 }
