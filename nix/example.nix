@@ -7,6 +7,11 @@
     hostmetrics.settings.thresholds.disk.warning = 80.0;
     failure.enable = true;
     janitor.enable = true;
+    herald.enable = true;
+    herald.settings = {
+      triggers.all.endpoints = [ "ops" ];
+      endpoints.ops.url = "https://ops.example/hook";
+    };
     exporter = {
       enable = true;
       openFirewall = true;

@@ -5,23 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use roundsman_kit::clock::Timestamp;
-use roundsman_store::delivery::{self, Attempt, DeliveryId};
-use roundsman_store::endpoint::{self, Endpoint};
-use roundsman_store::event::{self, EventId, NewEvent, Severity};
-use roundsman_store::{EventTx, Result, Store, WriteTx};
+use roundsman_store::endpoint::Endpoint;
+use roundsman_store::{Result, Store};
 
 use crate::client::{Outcome, retry_after};
 use crate::config::Settings;
-use crate::intake::{Intake, Taken};
+use crate::intake::Intake;
 use crate::lane::{Lane, Offer};
-use crate::plan::{self, Fate, Reply, Turn};
+use crate::plan::Reply;
+use crate::record::{Ended, Record, meet, tell};
 use crate::sender::{Finished, Job, Sender};
 
 /// How often deliveries that have become too old are looked for.
 const EXPIRY: Duration = Duration::from_secs(60);
-
-/// How many of them are parked in one transaction.
-const EXPIRED_AT_ONCE: u32 = 1000;
 
 /// Everything but the waiting.
 pub struct Engine {
@@ -60,24 +56,6 @@ pub enum Next {
     At(Timestamp),
     /// There is nothing to wait for.
     Idle,
-}
-
-struct Ended {
-    id: DeliveryId,
-    endpoint: String,
-    reply: Reply,
-    answer: Vec<u8>,
-}
-
-/// What a transaction came to, for the time after it.
-#[derive(Default)]
-struct Written {
-    taken: Taken,
-    reached: Option<EventId>,
-    known: BTreeMap<String, Endpoint>,
-    totals: Totals,
-    turns: Vec<(String, Turn, String)>,
-    parked: Vec<(DeliveryId, String, String)>,
 }
 
 impl Engine {
@@ -356,173 +334,4 @@ fn fingerprint(lane: &Lane) -> String {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
-}
-
-/// Brings table `endpoint` in line with the configuration.
-fn meet(
-    tx: &WriteTx<'_>,
-    fingerprints: &BTreeMap<&str, String>,
-    now: Timestamp,
-) -> Result<BTreeMap<String, Endpoint>> {
-    let mut known = BTreeMap::new();
-    for mut row in endpoint::list(tx)? {
-        match fingerprints.get(row.name.as_str()) {
-            Some(same) if *same == row.fingerprint && row.gone_at.is_none() => {}
-            Some(changed) => {
-                row = Endpoint {
-                    last_success: row.last_success,
-                    ..Endpoint::new(row.name, changed)
-                };
-                endpoint::set(tx, &row)?;
-            }
-            None => {
-                if row.gone_at.is_none() {
-                    row.gone_at = Some(now);
-                    endpoint::set(tx, &row)?;
-                }
-                if endpoint::forget(tx, &row.name)? {
-                    continue;
-                }
-            }
-        }
-        known.insert(row.name.clone(), row);
-    }
-    for (name, fingerprint) in fingerprints {
-        if !known.contains_key(*name) {
-            let row = Endpoint::new(*name, fingerprint);
-            endpoint::set(tx, &row)?;
-            known.insert((*name).to_owned(), row);
-        }
-    }
-    Ok(known)
-}
-
-/// What one transaction writes, and what it goes by.
-struct Record<'e> {
-    lanes: &'e BTreeMap<String, Lane>,
-    intake: &'e Intake,
-    ended: &'e [Ended],
-    expires: bool,
-    now: Timestamp,
-}
-
-impl Record<'_> {
-    fn may_tell(&self, one: &Ended, known: &BTreeMap<String, Endpoint>) -> bool {
-        let is_success = matches!(
-            one.reply,
-            Reply::Answered {
-                status: 200..=299,
-                ..
-            }
-        );
-        let is_open = known
-            .get(&one.endpoint)
-            .is_some_and(|e| e.opened_at.is_some());
-        !is_success || is_open
-    }
-
-    fn write(&self, tx: &WriteTx<'_>) -> Result<Written> {
-        let mut written = Written::default();
-        for row in endpoint::list(tx)? {
-            written.known.insert(row.name.clone(), row);
-        }
-        let before = written.known.clone();
-        for one in self.ended {
-            self.settle(tx, one, &mut written)?;
-        }
-        for (name, row) in &written.known {
-            if before.get(name) != Some(row) {
-                endpoint::set(tx, row)?;
-            }
-        }
-        (written.taken, written.reached) = self.intake.take(tx, self.now)?;
-        if self.expires {
-            self.expire(tx)?;
-        }
-        Ok(written)
-    }
-
-    /// Records one attempt.
-    fn settle(&self, tx: &WriteTx<'_>, one: &Ended, written: &mut Written) -> Result<()> {
-        let lane = self.lanes.get(&one.endpoint);
-        let (Some(lane), Some(row)) = (lane, written.known.get_mut(&one.endpoint)) else {
-            return Ok(()); // It left the configuration; the delivery waits.
-        };
-        let Some(under_way) = lane.under_way(one.id) else {
-            return Ok(());
-        };
-        let (attempts, terms) = (under_way.attempts, lane.terms());
-        let (fate, turn) =
-            plan::judge(&one.reply, attempts, row, &terms, self.now, fastrand::f64());
-        let attempt = Attempt {
-            status: one.reply.status(),
-            error: fate.error(),
-            answer: (!one.answer.is_empty()).then_some(&*one.answer),
-            ..Attempt::at(self.now)
-        };
-        match &fate {
-            Fate::Done => {
-                delivery::done(tx, one.id, &attempt)?;
-                written.totals.done += 1;
-            }
-            Fate::Retry { at, counts, .. } => {
-                // A body that could not be made is not frozen.
-                let body = under_way.body.as_ref();
-                delivery::retry(tx, one.id, &attempt, *at, *counts, body)?;
-                written.totals.failed += 1;
-            }
-            Fate::Park { error } => {
-                delivery::park(tx, one.id, &attempt, true)?;
-                written.totals.failed += 1;
-                written.totals.parked += 1;
-                let parked = (one.id, one.endpoint.clone(), error.clone());
-                written.parked.push(parked);
-            }
-        }
-        if let Some(turn) = turn {
-            if turn == Turn::Recovered {
-                delivery::due_at_once(tx, &one.endpoint, self.now)?;
-            }
-            let error = row.last_error.clone().unwrap_or_default();
-            written.turns.push((one.endpoint.clone(), turn, error));
-        }
-        Ok(())
-    }
-
-    fn expire(&self, tx: &WriteTx<'_>) -> Result<()> {
-        for (name, lane) in self.lanes {
-            let max_age = i64::try_from(lane.settings.max_age.0.as_millis()).unwrap_or(i64::MAX);
-            let limit = Timestamp(self.now.as_millis().saturating_sub(max_age));
-            let parked = delivery::expire(tx, name, limit, self.now, EXPIRED_AT_ONCE)?;
-            if parked > 0 {
-                log::warn!("{name}: {parked} deliveries are older than its max_age and parked");
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What happened to endpoints is itself an event.
-fn tell(tx: &EventTx<'_>, agent: &str, written: &Written, now: Timestamp) -> Result<()> {
-    for (name, turn, error) in &written.turns {
-        let correlation = format!("{agent}:endpoint:{name}");
-        let kind = format!("{agent}.endpoint");
-        let event = match turn {
-            Turn::Opened => NewEvent::firing(now, agent, &kind, &correlation)
-                .severity(Severity::Warning)
-                .message(format!("endpoint {name} does not take deliveries: {error}")),
-            Turn::Disabled => NewEvent::firing(now, agent, &kind, &correlation)
-                .severity(Severity::Error)
-                .message(format!("endpoint {name} is disabled: {error}")),
-            Turn::Recovered => NewEvent::resolved(now, agent, &kind, &correlation)
-                .message(format!("endpoint {name} takes deliveries again")),
-        };
-        event::insert(
-            tx,
-            &event
-                .subject(name.as_str())
-                .label("endpoint", name.as_str()),
-        )?;
-    }
-    Ok(())
 }

@@ -14,6 +14,7 @@ mod lane;
 mod matching;
 mod metrics;
 mod plan;
+mod record;
 mod report;
 mod run;
 mod sender;

@@ -49,7 +49,11 @@ pub fn run(ctx: &mut Context, settings: Settings) -> anyhow::Result<()> {
         started: ctx.clock().now(),
         told: None,
     };
-    herald.serve(ctx)
+    if ctx.once() {
+        herald.once(ctx)
+    } else {
+        herald.serve(ctx)
+    }
 }
 
 /// Deliveries under way are known to the process that sends them alone, so there is one. The
@@ -141,6 +145,19 @@ impl Herald {
             }
             pause = self.turn(ctx);
             self.tell(ctx, &metrics);
+        }
+        self.stop(ctx)
+    }
+
+    /// Delivers what is due now, each once.
+    fn once(mut self, ctx: &mut Context) -> anyhow::Result<()> {
+        self.turn(ctx);
+        while self.engine.borrow().under_way() > 0 {
+            if ctx.wait(self.settings.sweep.0, &[&self.knock])? == Wake::Stop {
+                break;
+            }
+            self.knock.hush();
+            self.turn(ctx);
         }
         self.stop(ctx)
     }

@@ -14,6 +14,9 @@ use tokio::task::LocalSet;
 
 use crate::client::{Client, Outcome, Request};
 
+/// How many names are looked up at once.
+const LOOK_UPS: usize = 8;
+
 /// A request to be made.
 pub struct Job {
     /// Whose it is.
@@ -59,6 +62,8 @@ impl Sender {
     pub fn start(knock: Knock) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
+            // Names are looked up there; the unit's TasksMax= leaves room for no more.
+            .max_blocking_threads(LOOK_UPS)
             .build()?;
         let (orders, received) = unbounded_channel();
         let (results, finished) = mpsc::channel();

@@ -1,0 +1,231 @@
+//! What one turn writes: how attempts ended, what is owed for new events, what has become too old.
+
+use std::collections::BTreeMap;
+
+use roundsman_kit::clock::Timestamp;
+use roundsman_store::delivery::{self, Attempt, DeliveryId};
+use roundsman_store::endpoint::{self, Endpoint};
+use roundsman_store::event::{self, EventId, NewEvent, Severity};
+use roundsman_store::{EventTx, Result, WriteTx};
+
+use crate::engine::Totals;
+use crate::intake::{Intake, Taken};
+use crate::lane::Lane;
+use crate::plan::{self, Fate, Reply, Turn};
+
+/// How many of those that are too old are parked in one transaction.
+const EXPIRED_AT_ONCE: u32 = 1000;
+
+/// An attempt that has ended.
+pub struct Ended {
+    /// Whose it is.
+    pub id: DeliveryId,
+    /// The endpoint's name.
+    pub endpoint: String,
+    /// What came of it.
+    pub reply: Reply,
+    /// The beginning of the answer.
+    pub answer: Vec<u8>,
+}
+
+/// What a transaction came to, for the time after it.
+#[derive(Default)]
+pub struct Written {
+    /// What was taken in.
+    pub taken: Taken,
+    /// The last event that was looked at.
+    pub reached: Option<EventId>,
+    /// What is known of every endpoint now.
+    pub known: BTreeMap<String, Endpoint>,
+    /// What was added to the totals.
+    pub totals: Totals,
+    /// What happened to endpoints, and what was wrong.
+    pub turns: Vec<(String, Turn, String)>,
+    /// What was parked, and why.
+    pub parked: Vec<(DeliveryId, String, String)>,
+}
+
+/// What one transaction writes, and what it goes by.
+pub struct Record<'e> {
+    /// The endpoints.
+    pub lanes: &'e BTreeMap<String, Lane>,
+    /// The triggers.
+    pub intake: &'e Intake,
+    /// What has ended.
+    pub ended: &'e [Ended],
+    /// Whether to look for what is too old.
+    pub expires: bool,
+    /// The time of the transaction.
+    pub now: Timestamp,
+}
+
+impl Record<'_> {
+    /// Whether the attempt may become an event.
+    pub fn may_tell(&self, one: &Ended, known: &BTreeMap<String, Endpoint>) -> bool {
+        let is_success = matches!(
+            one.reply,
+            Reply::Answered {
+                status: 200..=299,
+                ..
+            }
+        );
+        let is_open = known
+            .get(&one.endpoint)
+            .is_some_and(|e| e.opened_at.is_some());
+        !is_success || is_open
+    }
+
+    /// Writes everything.
+    ///
+    /// # Errors
+    /// That of the store.
+    pub fn write(&self, tx: &WriteTx<'_>) -> Result<Written> {
+        let mut written = Written::default();
+        for row in endpoint::list(tx)? {
+            written.known.insert(row.name.clone(), row);
+        }
+        let before = written.known.clone();
+        for one in self.ended {
+            self.settle(tx, one, &mut written)?;
+        }
+        for (name, row) in &written.known {
+            if before.get(name) != Some(row) {
+                endpoint::set(tx, row)?;
+            }
+        }
+        (written.taken, written.reached) = self.intake.take(tx, self.now)?;
+        if self.expires {
+            self.expire(tx)?;
+        }
+        Ok(written)
+    }
+
+    /// Records one attempt.
+    fn settle(&self, tx: &WriteTx<'_>, one: &Ended, written: &mut Written) -> Result<()> {
+        let lane = self.lanes.get(&one.endpoint);
+        let (Some(lane), Some(row)) = (lane, written.known.get_mut(&one.endpoint)) else {
+            return Ok(()); // It left the configuration; the delivery waits.
+        };
+        let Some(under_way) = lane.under_way(one.id) else {
+            return Ok(());
+        };
+        let (attempts, terms) = (under_way.attempts, lane.terms());
+        let (fate, turn) =
+            plan::judge(&one.reply, attempts, row, &terms, self.now, fastrand::f64());
+        let attempt = Attempt {
+            status: one.reply.status(),
+            error: fate.error(),
+            answer: (!one.answer.is_empty()).then_some(&*one.answer),
+            ..Attempt::at(self.now)
+        };
+        match &fate {
+            Fate::Done => {
+                delivery::done(tx, one.id, &attempt)?;
+                written.totals.done += 1;
+            }
+            Fate::Retry { at, counts, .. } => {
+                // A body that could not be made is not frozen.
+                let body = under_way.body.as_ref();
+                delivery::retry(tx, one.id, &attempt, *at, *counts, body)?;
+                written.totals.failed += 1;
+            }
+            Fate::Park { error } => {
+                delivery::park(tx, one.id, &attempt, true)?;
+                written.totals.failed += 1;
+                written.totals.parked += 1;
+                let parked = (one.id, one.endpoint.clone(), error.clone());
+                written.parked.push(parked);
+            }
+        }
+        if let Some(turn) = turn {
+            if turn == Turn::Recovered {
+                delivery::due_at_once(tx, &one.endpoint, self.now)?;
+            }
+            let error = row.last_error.clone().unwrap_or_default();
+            written.turns.push((one.endpoint.clone(), turn, error));
+        }
+        Ok(())
+    }
+
+    fn expire(&self, tx: &WriteTx<'_>) -> Result<()> {
+        for (name, lane) in self.lanes {
+            let max_age = i64::try_from(lane.settings.max_age.0.as_millis()).unwrap_or(i64::MAX);
+            let limit = Timestamp(self.now.as_millis().saturating_sub(max_age));
+            let parked = delivery::expire(tx, name, limit, self.now, EXPIRED_AT_ONCE)?;
+            if parked > 0 {
+                log::warn!("{name}: {parked} deliveries are older than its max_age and parked");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What happened to endpoints is itself an event.
+///
+/// # Errors
+/// That of the store.
+pub fn tell(tx: &EventTx<'_>, agent: &str, written: &Written, now: Timestamp) -> Result<()> {
+    for (name, turn, error) in &written.turns {
+        let correlation = format!("{agent}:endpoint:{name}");
+        let kind = format!("{agent}.endpoint");
+        let event = match turn {
+            Turn::Opened => NewEvent::firing(now, agent, &kind, &correlation)
+                .severity(Severity::Warning)
+                .message(format!("endpoint {name} does not take deliveries: {error}")),
+            Turn::Disabled => NewEvent::firing(now, agent, &kind, &correlation)
+                .severity(Severity::Error)
+                .message(format!("endpoint {name} is disabled: {error}")),
+            Turn::Recovered => NewEvent::resolved(now, agent, &kind, &correlation)
+                .message(format!("endpoint {name} takes deliveries again")),
+        };
+        event::insert(
+            tx,
+            &event
+                .subject(name.as_str())
+                .label("endpoint", name.as_str()),
+        )?;
+    }
+    Ok(())
+}
+
+/// Brings table `endpoint` in line with the configuration.
+///
+/// # Errors
+/// That of the store.
+pub fn meet(
+    tx: &WriteTx<'_>,
+    fingerprints: &BTreeMap<&str, String>,
+    now: Timestamp,
+) -> Result<BTreeMap<String, Endpoint>> {
+    let mut known = BTreeMap::new();
+    for mut row in endpoint::list(tx)? {
+        match fingerprints.get(row.name.as_str()) {
+            Some(same) if *same == row.fingerprint && row.gone_at.is_none() => {}
+            Some(changed) => {
+                row = Endpoint {
+                    last_success: row.last_success,
+                    ..Endpoint::new(row.name, changed)
+                };
+                endpoint::set(tx, &row)?;
+            }
+            None => {
+                if row.gone_at.is_none() {
+                    row.gone_at = Some(now);
+                    endpoint::set(tx, &row)?;
+                }
+                if endpoint::forget(tx, &row.name)? {
+                    continue;
+                }
+            }
+        }
+        known.insert(row.name.clone(), row);
+    }
+    for (name, fingerprint) in fingerprints {
+        if !known.contains_key(*name) {
+            let row = Endpoint::new(*name, fingerprint);
+            endpoint::set(tx, &row)?;
+            known.insert((*name).to_owned(), row);
+        }
+    }
+    Ok(known)
+}
