@@ -233,9 +233,18 @@ pub enum Error {
         /// The database.
         path: PathBuf,
     },
-    /// A backup would replace the store itself.
-    #[error("{} is part of the store itself; name another file for the backup", path.display())]
+    /// A backup would replace the store itself, or lie where SQLite looks for files of its own.
+    #[error(
+        "{} is part of the store itself, or named like it; name another file for the backup",
+        path.display()
+    )]
     BackupOntoStore {
+        /// The file that was named.
+        path: PathBuf,
+    },
+    /// A backup would replace a device, a link, a directory or the like.
+    #[error("{} is not a regular file; name another file for the backup", path.display())]
+    BackupOntoOther {
         /// The file that was named.
         path: PathBuf,
     },
@@ -252,7 +261,8 @@ impl Error {
             Self::NotAFile { .. }
             | Self::NetworkFileSystem { .. }
             | Self::NoPermission { .. }
-            | Self::BackupOntoStore { .. } => Class::Config,
+            | Self::BackupOntoStore { .. }
+            | Self::BackupOntoOther { .. } => Class::Config,
             Self::Missing { .. }
             | Self::RunFile { .. }
             | Self::Older { .. }

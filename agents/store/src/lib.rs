@@ -7,6 +7,7 @@
 //! - the database file is never opened outside SQLite: closing such a descriptor would drop the
 //!   POSIX locks of every connection of this process.
 
+mod backup;
 mod bell;
 mod connection;
 mod error;

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use crate::backup::vacuum_into;
 use crate::error::{At, Error, Result, beside};
-use crate::upkeep::vacuum_into;
 
 /// `rdsm`: how a file says that it is ours.
 pub(crate) const APPLICATION_ID: u32 = 0x7264_736d;

@@ -45,7 +45,8 @@ enum Action {
     Check,
     /// Write a complete copy of it to a file
     Backup {
-        /// The file; replaced when the copy is complete
+        /// The file; one that is there is replaced when the copy is complete. Until then the
+        /// copy is called FILE.incomplete-…, which a killed run leaves behind
         file: PathBuf,
     },
     /// Print where it lies
@@ -153,11 +154,7 @@ fn backup(host: &Host, out: &mut Out, file: &Path) -> anyhow::Result<ExitCode> {
     let mut store = host.store()?;
     let total = store.figures()?.db_bytes;
     {
-        let copy = file.to_path_buf();
-        let _progress = Progress::show(move || {
-            let done = growing(&copy).map_or_else(String::new, |n| format!("{} of ", bytes(n)));
-            format!("copying {done}at most {}", bytes(total))
-        });
+        let _progress = Progress::show(move || format!("copying at most {}", bytes(total)));
         store.backup(file)?;
     }
     let size = std::fs::metadata(file)
@@ -166,11 +163,4 @@ fn backup(host: &Host, out: &mut Out, file: &Path) -> anyhow::Result<ExitCode> {
     let shown = file.display().to_string();
     writeln!(out, "{}: {}", escape(&shown), bytes(size))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// How much of a copy is written: it grows beside the file that it will replace.
-fn growing(file: &Path) -> Option<u64> {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".tmp");
-    Some(std::fs::metadata(name).ok()?.len())
 }

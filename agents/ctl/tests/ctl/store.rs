@@ -1,9 +1,10 @@
+use std::process::Command;
 use std::time::Duration;
 
 use roundsman_kit::clock::Timestamp;
 use roundsman_store::event::NewEvent;
 use roundsman_store::sample::{self, Sample};
-use roundsman_tests::Root;
+use roundsman_tests::{PATIENCE, Process, Root};
 use serde_json::{Value, json};
 
 use super::{now, publish, roundsman, said, store};
@@ -132,4 +133,23 @@ fn damage_is_found_and_a_backup_onto_the_store_is_refused() {
     let output = roundsman(&root, ["store", "check"]).run().expect_code(65);
     let said = format!("{}{}", output.stdout, output.stderr);
     assert!(said.contains("damaged"), "{output}");
+}
+
+#[test]
+fn a_backup_is_a_file_of_that_very_name_and_never_a_uri() {
+    let root = Root::new();
+    measured(&root);
+    let dir = root.at("/copies");
+    std::fs::create_dir(&dir).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_roundsman"));
+    command
+        .args(["store", "backup", "file:copy.db?mode=rwc"])
+        .env_clear()
+        .env("ROUNDSMAN_ROOT", root.path())
+        .current_dir(&dir);
+    let process = Process::spawn(&mut command, None).unwrap();
+    process.wait(PATIENCE).expect_code(0);
+    let names = std::fs::read_dir(&dir).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["file:copy.db?mode=rwc"]);
 }

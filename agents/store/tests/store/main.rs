@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
+mod backup;
 mod child;
 mod contention;
 mod doorbell;

@@ -1,17 +1,15 @@
 //! What the tables promise.
 
-use std::os::unix::fs::PermissionsExt;
-
 use roundsman_kit::Class;
 use roundsman_kit::clock::Timestamp;
 use roundsman_store::cursor::{self, Cursor};
 use roundsman_store::cycle::{self, NewCycle, Outcome};
 use roundsman_store::event::{self, EventId, Filter, NewEvent, Severity, State};
 use roundsman_store::sample::{self, Sample};
-use roundsman_store::{Error, Role, Store, event_count};
+use roundsman_store::{Error, Store, event_count};
 use serde_json::{Map, Value, json};
 
-use crate::{location, migrated, open};
+use crate::{location, migrated};
 
 fn object(value: Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
@@ -309,49 +307,6 @@ fn a_cycle_replaces_the_one_before_and_its_counters_go_on() {
             Some(class)
         );
     }
-}
-
-#[test]
-fn a_backup_is_whole_while_others_write_and_never_replaces_the_store() {
-    let (root, mut store) = migrated();
-    let seen = || NewEvent::occurred(Timestamp(1), "a", "x.y");
-    for _ in 0..50 {
-        store.publish(|tx| event::insert(tx, &seen())).unwrap();
-    }
-    let copy = root.path().join("copy.db");
-    std::fs::write(&copy, "an older backup").unwrap();
-    let mut reader = open(root.path(), Role::Reader);
-    std::thread::scope(|scope| {
-        let writer = scope.spawn(|| {
-            for _ in 0..200 {
-                store.publish(|tx| event::insert(tx, &seen())).unwrap();
-            }
-        });
-        reader.backup(&copy).unwrap();
-        writer.join().unwrap();
-    });
-    assert_eq!(
-        std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777,
-        0o600
-    );
-    let raw = rusqlite::Connection::open(&copy).unwrap();
-    let number = |sql: &str| raw.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-    assert!((50..=250).contains(&number("SELECT count(*) FROM event")));
-    assert_eq!(number("PRAGMA user_version"), 1);
-    assert_eq!(number("PRAGMA application_id"), 0x7264_736d);
-
-    let db = location(root.path()).db().to_owned();
-    let link = root.path().join("link.db");
-    std::os::unix::fs::symlink(&db, &link).unwrap();
-    for onto in [db.clone(), link] {
-        let error = store.backup(&onto).unwrap_err();
-        assert!(matches!(error, Error::BackupOntoStore { .. }), "{error}");
-    }
-    let nowhere = store
-        .backup(&root.path().join("missing/copy.db"))
-        .unwrap_err();
-    assert_eq!(nowhere.class(), Class::Unavailable);
-    assert_eq!(store.check().unwrap(), [""; 0]);
 }
 
 #[test]
