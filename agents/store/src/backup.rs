@@ -74,7 +74,7 @@ pub(crate) fn directory(file: &Path) -> PathBuf {
 
 /// Copies `db` to the file `to` by way of a file beside it.
 pub(crate) fn vacuum_into(connection: &Connection, db: &Path, to: &Path) -> Result<()> {
-    let copy = Incomplete::of(to)?;
+    let copy = Incomplete::of(to, "back up")?;
     copy.fill(connection, db)?;
     copy.publish(to)
 }
@@ -85,12 +85,13 @@ pub(crate) struct Incomplete {
     path: PathBuf,
     /// What it is to become: the name for errors, for the other one is our affair.
     to: PathBuf,
+    operation: &'static str,
 }
 
 impl Incomplete {
     /// An empty file beside `to` that only its owner can read and nobody else uses.
-    pub(crate) fn of(to: &Path) -> Result<Self> {
-        let failed = |error| Error::io(At::new(to, "back up"), error);
+    pub(crate) fn of(to: &Path, operation: &'static str) -> Result<Self> {
+        let failed = |error| Error::io(At::new(to, operation), error);
         // SQLite takes a relative name that begins with "file:" for a URI.
         let absolute = std::path::absolute(to).map_err(failed)?;
         let path = beside(
@@ -106,14 +107,20 @@ impl Incomplete {
         Ok(Self {
             path,
             to: to.to_path_buf(),
+            operation,
         })
+    }
+
+    /// Where it lies.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Fills it with what `connection` has open, which is `db`.
     pub(crate) fn fill(&self, connection: &Connection, db: &Path) -> Result<()> {
         let name = self.path.to_str().ok_or_else(|| {
             let error = io::Error::new(io::ErrorKind::InvalidInput, "the file name is not UTF-8");
-            Error::io(At::new(&self.to, "back up"), error)
+            Error::io(At::new(&self.to, self.operation), error)
         })?;
         // Online, and not restarted by other writers as a stepwise backup is.
         let started = Instant::now();
@@ -122,7 +129,7 @@ impl Incomplete {
             let full = rustix::fs::statvfs(&self.path).is_ok_and(|fs| fs.f_bavail == 0);
             // What fails on the way out concerns the copy, not the store.
             let path = if full { &self.to } else { db };
-            Error::sqlite(At::new(path, "back up"), started, source)
+            Error::sqlite(At::new(path, self.operation), started, source)
         })
     }
 
@@ -132,7 +139,7 @@ impl Incomplete {
             .and_then(|file| file.sync_all())
             .and_then(|()| fs::rename(&self.path, to))
             .and_then(|()| File::open(directory(to))?.sync_all());
-        published.map_err(|error| Error::io(At::new(to, "back up"), error))
+        published.map_err(|error| Error::io(At::new(to, self.operation), error))
     }
 }
 

@@ -112,7 +112,7 @@ pub enum Error {
     /// The file belongs to a newer version.
     #[error(
         "the store {} has schema {found}, this version knows {known}: install the newer version \
-         again, or stop roundsman.target, put {} in its place and remove its -wal and -shm files",
+         again, or stop roundsman.target and run `roundsman store restore {}`",
         path.display(), copy_name(copy.as_deref())
     )]
     Newer {
@@ -192,8 +192,8 @@ pub enum Error {
     },
     /// The file is damaged, or not a database at all.
     #[error(
-        "{at}: the file is damaged or not a database; stop roundsman.target, keep the file, \
-         restore a backup with its -wal and -shm removed"
+        "{at}: the file is damaged or not a database; stop roundsman.target and run \
+         `roundsman store restore BACKUP`, which keeps the damaged file"
     )]
     Corrupt {
         /// What was being done.
@@ -242,6 +242,23 @@ pub enum Error {
         /// The file that was named.
         path: PathBuf,
     },
+    /// What was to be restored is no sound store of a schema that this version knows.
+    #[error("{} cannot be restored, and the store is as before", path.display())]
+    NotRestorable {
+        /// The file that was named.
+        path: PathBuf,
+        /// Why.
+        source: Cause,
+    },
+    /// The store was to be replaced while a program has it open.
+    #[error(
+        "the store {} is open in another program; stop roundsman.target, `lslocks` shows who else \
+         has it", path.display()
+    )]
+    InUse {
+        /// The database.
+        path: PathBuf,
+    },
     /// A backup would replace a device, a link, a directory or the like.
     #[error("{} is not a regular file; name another file for the backup", path.display())]
     BackupOntoOther {
@@ -251,7 +268,7 @@ pub enum Error {
 }
 
 fn copy_name(copy: Option<&Path>) -> String {
-    copy.map_or_else(|| "a backup".into(), |path| path.display().to_string())
+    copy.map_or_else(|| "BACKUP".into(), |path| path.display().to_string())
 }
 
 impl Error {
@@ -268,6 +285,7 @@ impl Error {
             | Self::Older { .. }
             | Self::Unprepared { .. }
             | Self::Busy { .. }
+            | Self::InUse { .. }
             | Self::Full { .. }
             | Self::ReadOnly { .. }
             | Self::Replaced { .. }
@@ -275,6 +293,7 @@ impl Error {
             Self::Newer { .. }
             | Self::Foreign { .. }
             | Self::Corrupt { .. }
+            | Self::NotRestorable { .. }
             | Self::Value { .. } => Class::Incompatible,
             Self::OldSqlite { .. } | Self::Statement { .. } | Self::ReaderWrote { .. } => {
                 Class::Bug

@@ -83,6 +83,19 @@ impl Header {
         (self.application_id, self.schema, self.tables) == (0, 0, 0)
     }
 
+    /// The schema, if a copy with this header can become the store.
+    pub(crate) fn restorable(self, path: &Path) -> Result<u32> {
+        if self.is_blank() {
+            // An empty database is nobody's copy of anything.
+            return Err(Error::Foreign {
+                path: path.to_path_buf(),
+                application_id: 0,
+            });
+        }
+        self.refuse_strangers(path, known())?;
+        Ok(self.schema)
+    }
+
     /// Refuses what no version before or at `known` has made.
     fn refuse_strangers(self, path: &Path, known: u32) -> Result<()> {
         let path = path.to_path_buf();

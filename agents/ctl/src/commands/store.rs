@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use roundsman_kit::Class;
+use roundsman_kit::{Class, Fault};
 use roundsman_store::{cycle, event, event_count, sample};
 
+use crate::agents;
 use crate::commands::status::bytes;
 use crate::host::Host;
 use crate::progress::Progress;
@@ -21,9 +22,14 @@ Examples:
   sqlite3 -readonly \"$(roundsman store path)\" .schema
 
 A backup is a complete database, made while the agents go on writing, that only its owner can
-read. To restore one: systemctl stop roundsman.target; put it in the store's place with the
-owner, group and mode that the store had; remove the -wal and -shm files beside it; start
-roundsman.target.";
+read. To restore one:
+
+  systemctl stop roundsman.target
+  roundsman store restore /var/backups/roundsman.db
+  systemctl start roundsman.target
+
+Do not put it in place by hand: a write-ahead log (-wal) that is left of the earlier store would
+be read into it.";
 
 /// The options of `roundsman store`.
 #[derive(Debug, Args)]
@@ -49,6 +55,11 @@ enum Action {
         /// copy is called FILE.incomplete-…, which a killed run leaves behind
         file: PathBuf,
     },
+    /// Put a copy in its place, while no agent runs; the store of before is kept beside it
+    Restore {
+        /// A backup, or any other copy of a store
+        file: PathBuf,
+    },
     /// Print where it lies
     Path,
 }
@@ -65,6 +76,7 @@ impl Options {
             Action::Status { json } => status(host, out, json),
             Action::Check => check(host, out),
             Action::Backup { file } => backup(host, out, &file),
+            Action::Restore { file } => restore(host, out, &file),
         }
     }
 }
@@ -145,7 +157,7 @@ fn check(host: &Host, out: &mut Out) -> anyhow::Result<ExitCode> {
     }
     writeln!(
         out,
-        "the store is damaged: make a copy of the file, then restore a backup (roundsman store --help)"
+        "the store is damaged: stop roundsman.target and restore a backup (roundsman store --help)"
     )?;
     Ok(Class::Incompatible.exit_code().into())
 }
@@ -163,4 +175,45 @@ fn backup(host: &Host, out: &mut Out, file: &Path) -> anyhow::Result<ExitCode> {
     let shown = file.display().to_string();
     writeln!(out, "{}: {}", escape(&shown), bytes(size))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn restore(host: &Host, out: &mut Out, file: &Path) -> anyhow::Result<ExitCode> {
+    host.require_root("restoring a store")?;
+    refuse_while_agents_run(host)?;
+    let location = host.location()?;
+    let restored = {
+        let _progress = Progress::show(|| "checking and copying".to_owned());
+        roundsman_store::restore(&location, file)?
+    };
+    let shown = |path: &Path| escape(&path.display().to_string()).into_owned();
+    writeln!(
+        out,
+        "{} is now a copy of {}, schema {}",
+        shown(location.db()),
+        shown(file),
+        restored.schema
+    )?;
+    if let Some(kept) = &restored.kept {
+        writeln!(out, "the store of before is {}", shown(kept))?;
+    }
+    writeln!(out, "next: systemctl start roundsman.target")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Between two cycles an agent does not have the store open, and would begin one meanwhile.
+fn refuse_while_agents_run(host: &Host) -> anyhow::Result<()> {
+    let Ok(manager) = host.manager() else {
+        // Without systemd the locks of the store tell.
+        return Ok(());
+    };
+    let agents = agents::discover(host, Some(&manager))?;
+    let units = agents.iter().flat_map(|agent| &agent.units);
+    let up = units.filter(|unit| !matches!(&*unit.active, "" | "inactive" | "failed"));
+    let names: Vec<&str> = up.map(|unit| unit.name.as_str()).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let list = names.join(", ");
+    let message = format!("agents are running ({list}): systemctl stop roundsman.target first");
+    Err(Fault::new(Class::Unavailable, message).into())
 }

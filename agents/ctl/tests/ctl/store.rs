@@ -109,10 +109,23 @@ fn the_store_shows_its_size_checks_itself_and_is_backed_up() {
     let copy = root.at("/copy.db");
     said(root.ctl().args(["store", "backup"]).arg(&copy), 0);
     let other = Root::new();
-    std::fs::copy(&copy, other.store()).unwrap();
-    drop(store(&other)); // as roundsman-migrate does: a copy is not in WAL mode
+    let text = said(other.ctl().args(["store", "restore"]).arg(&copy), 0);
+    assert!(text.contains(".before-restore\n"), "{text}");
+    assert!(text.contains("systemctl start roundsman.target"), "{text}");
+    // At once, without the migration.
     let events = said(roundsman(&other, ["events"]), 0);
     assert!(events.contains("logscan.hit kept"), "{events}");
+    let busy = store(&other);
+    let refused = other.ctl().args(["store", "restore"]).arg(&copy);
+    let refused = refused.run().expect_code(75);
+    assert!(
+        refused.stderr.contains("stop roundsman.target"),
+        "{refused}"
+    );
+    drop(busy);
+    let refused = other.ctl().args(["store", "restore", "/dev/null"]);
+    let refused = refused.run().expect_code(65);
+    assert!(refused.stderr.contains("not a regular file"), "{refused}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod faults;
 mod files;
 mod kill;
 mod mounts;
+mod restore;
 mod tables;
 
 use roundsman_kit::Paths;
