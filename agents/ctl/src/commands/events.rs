@@ -15,7 +15,7 @@ use roundsman_store::event::{self, Event, EventId, Filter, Severity};
 pub use self::line::short;
 use crate::host::Host;
 use crate::moment;
-use crate::terminal::Out;
+use crate::terminal::{Out, complain};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -181,10 +181,11 @@ impl Options {
         let seen = match (self.limit(), self.until) {
             (Some(limit), None) => {
                 let (events, newest) = store.read(|tx| {
-                    let events = event::last(tx, &filter, limit)?;
+                    let events = event::last_apart(tx, &filter, limit)?;
                     Ok((events, event::newest_id(tx)?))
                 })?;
-                kept.extend(events);
+                complain(events.complaints());
+                kept.extend(events.found);
                 newest
             }
             (limit, until) => walk(store, &filter, |event| {
@@ -221,11 +222,12 @@ fn walk(
             let page = event::after(tx, filter, position, PAGE)?;
             Ok((page, event::newest_id(tx)?))
         })?;
-        let Some(last) = page.last() else {
+        let Some(reached) = page.reached else {
             return Ok(newest);
         };
-        position = last.id;
-        page.into_iter().try_for_each(&mut visit)?;
+        position = reached;
+        complain(page.rows.complaints());
+        page.rows.found.into_iter().try_for_each(&mut visit)?;
     }
 }
 

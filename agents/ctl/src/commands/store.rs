@@ -12,7 +12,7 @@ use crate::agents;
 use crate::commands::status::bytes;
 use crate::host::Host;
 use crate::progress::Progress;
-use crate::terminal::{BAD, Out, escape};
+use crate::terminal::{BAD, Out, complain, escape};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -90,10 +90,17 @@ fn status(host: &Host, out: &mut Out, json: bool) -> anyhow::Result<ExitCode> {
             event_count::list(tx)?,
             event::newest_id(tx)?,
             sample::newest(tx)?,
-            cycle::list(tx)?,
+            cycle::list_apart(tx)?,
         ))
     })?;
-    let events_total: u64 = counts.iter().map(|count| count.total).sum();
+    let unreadable: Vec<String> = counts
+        .complaints()
+        .chain(series.complaints())
+        .chain(cycles.complaints())
+        .collect();
+    let (counts, series, cycles) = (counts.found, series.found, cycles.found);
+    let events_total = event_count::total(&counts);
+    complain(unreadable.iter().cloned());
     if json {
         out.json_line(&serde_json::json!({
             "path": location.db(),
@@ -105,6 +112,7 @@ fn status(host: &Host, out: &mut Out, json: bool) -> anyhow::Result<ExitCode> {
             "events_total": events_total,
             "newest_event_id": newest_id,
             "events": counts,
+            "unreadable": unreadable,
             "newest_samples": series.iter().map(|sample| serde_json::json!({
                 "host": sample.host, "kind": sample.kind, "at": sample.at,
             })).collect::<Vec<_>>(),

@@ -6,7 +6,7 @@ use roundsman_store::event::{NewEvent, Severity};
 use roundsman_tests::{PATIENCE, Process, Root};
 use serde_json::Value;
 
-use super::{now, publish, roundsman, said, store};
+use super::{nested, now, publish, roundsman, said, store};
 
 /// 2026-11-20T18:00:00Z
 const AT: Timestamp = Timestamp(1_795_197_600_000);
@@ -230,6 +230,40 @@ fn following_shows_each_event_once_however_many_come_meanwhile() {
         let twice: Vec<_> = ids.windows(2).filter(|two| two[0] >= two[1]).collect();
         assert!(twice.is_empty(), "{twice:?}");
     }
+}
+
+#[test]
+fn a_strange_row_is_named_once_and_hides_no_other() {
+    let root = Root::new();
+    let mut store = store(&root);
+    let event = |message| NewEvent::occurred(now(), "logscan", "logscan.hit").message(message);
+    for (message, is_strange) in [("first", false), ("odd", true), ("last", false)] {
+        let event = event(message);
+        let event = if is_strange {
+            event.datum("d", nested())
+        } else {
+            event
+        };
+        publish(&mut store, &event);
+    }
+    for args in [
+        &["events"][..],
+        &["events", "-n", "all"],
+        &["events", "-o", "json"],
+    ] {
+        let output = root.ctl().args(args).run().expect_code(0);
+        assert_eq!(output.stdout.lines().count(), 2, "{output}");
+        let named = output
+            .stderr
+            .matches("row id=2 of table event is left out: column data");
+        assert_eq!(named.count(), 1, "{output}");
+    }
+    let process = following(&root, "exec \"$0\" \"$@\" >&2", &["events", "-f"]);
+    process.wait_for_stderr("last", PATIENCE);
+    publish(&mut store, &event("odd again").datum("d", nested()));
+    publish(&mut store, &event("after it"));
+    process.wait_for_stderr("after it", Duration::from_secs(8));
+    assert_eq!(process.stderr().matches("is left out").count(), 2);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::tables::{text_column, text_enum};
 use crate::tx::Columns;
 
 pub use new::{NewEvent, insert};
-pub use query::{Filter, after, get, last, latest_of, newest_id};
+pub use query::{Filter, after, get, last, last_apart, latest_of, newest_id};
 
 /// The longest message, in bytes.
 pub const MESSAGE_BYTES: usize = 500;

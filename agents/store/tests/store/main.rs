@@ -11,6 +11,7 @@ mod files;
 mod kill;
 mod mounts;
 mod restore;
+mod strange;
 mod tables;
 
 use roundsman_kit::Paths;

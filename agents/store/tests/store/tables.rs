@@ -77,7 +77,7 @@ fn seeing_the_same_again_is_no_new_event_by_identity_or_by_uid() {
 }
 
 fn event_count_of(tx: &roundsman_store::ReadTx<'_>) -> roundsman_store::Result<Vec<(String, u64)>> {
-    let counts = event_count::list(tx)?.into_iter();
+    let counts = event_count::list(tx)?.whole()?.into_iter();
     Ok(counts.map(|count| (count.agent, count.total)).collect())
 }
 
@@ -140,8 +140,9 @@ fn events_are_selected_by_every_part_of_a_filter() {
     let everything = Filter::default();
     let page = |store: &mut Store, id, limit| {
         let events = store.read(|tx| event::after(tx, &everything, EventId(id), limit));
-        events
-            .unwrap()
+        let page = events.unwrap();
+        page.rows
+            .found
             .iter()
             .map(|event| event.id.0)
             .collect::<Vec<_>>()
@@ -168,7 +169,7 @@ fn counts_and_ids_go_on_when_old_events_are_deleted() {
     assert_eq!(store.read(event::newest_id).unwrap(), EventId(3));
     let id = store.publish(|tx| event::insert(tx, &seen(1))).unwrap();
     assert_eq!(id, Some(EventId(4)));
-    let counts = store.read(event_count::list).unwrap();
+    let counts = store.read(event_count::list).unwrap().found;
     assert_eq!((counts[0].total, counts[0].last_at), (4, Timestamp(9)));
 }
 
@@ -235,7 +236,7 @@ fn a_sample_of_the_same_instant_is_kept_once_and_the_newest_are_found() {
         None
     );
     assert_eq!(
-        store.read(sample::newest).unwrap(),
+        store.read(sample::newest).unwrap().found,
         [
             sample("h", "cpu", 3000, 3),
             sample("g", "memory", 1500, 6),
@@ -245,8 +246,9 @@ fn a_sample_of_the_same_instant_is_kept_once_and_the_newest_are_found() {
     let range = |store: &mut Store, from, to, limit| {
         let found =
             store.read(|tx| sample::range(tx, "h", "cpu", Timestamp(from), Timestamp(to), limit));
-        found
-            .unwrap()
+        let page = found.unwrap();
+        page.rows
+            .found
             .iter()
             .map(|sample| sample.at.0)
             .collect::<Vec<_>>()
@@ -258,7 +260,7 @@ fn a_sample_of_the_same_instant_is_kept_once_and_the_newest_are_found() {
 #[test]
 fn the_newest_samples_of_an_empty_store_are_none() {
     let (_root, mut store) = migrated();
-    assert_eq!(store.read(sample::newest).unwrap(), []);
+    assert_eq!(store.read(sample::newest).unwrap().found, []);
 }
 
 #[test]
