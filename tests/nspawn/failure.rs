@@ -51,6 +51,41 @@ fn assert_told(machine: &Machine, unit: &str) -> Result<()> {
 }
 
 #[test]
+fn a_failure_while_the_store_is_damaged_is_told_once_it_is_mended() {
+    const DB: &str = "/var/lib/roundsman/roundsman.db";
+    let unit = "demo.service";
+    installed("failure::a_damaged_store", |machine| {
+        machine.write_file(format!("/etc/systemd/system/{unit}"), FOREIGN)?;
+        machine.write_file("/run/verdict", "3")?;
+        machine.succeed(["systemctl", "daemon-reload"])?;
+        machine.succeed(["systemctl", "start", "roundsman-migrate.service"])?;
+        machine.succeed(["roundsman", "watch-unit", unit])?;
+        machine.succeed(["cp", "-a", DB, "/root/sound.db"])?;
+        let damage = format!("dd if=/dev/zero of={DB} bs=100 count=1 conv=notrunc");
+        machine.succeed(["sh", "-c", &damage])?;
+        ensure!(!machine.run(["systemctl", "start", unit])?.success());
+        machine.wait_for("the failure is in its file", PATIENCE, || {
+            let marker = machine.path("/var/lib/roundsman/failed").join(unit);
+            let text = std::fs::read_to_string(marker).unwrap_or_default();
+            Ok(text.contains("exit-code").then_some(()))
+        })?;
+        machine.wait_for_unit(&format!("roundsman-failure@{unit}.service"), "failed")?;
+        machine.succeed(["sh", "-c", &format!("cat /root/sound.db > {DB}")])?;
+        // The sweep leaves a hook a minute to store its failure by itself.
+        let age = format!(
+            "at=$(($(date +%s%3N) - 120000)); \
+             sed -i \"s/\\\"at\\\":[0-9]*/\\\"at\\\":$at/\" /var/lib/roundsman/failed/{unit}"
+        );
+        machine.succeed(["sh", "-c", &age])?;
+        sweep(machine)?;
+        assert_eq!(count_events(machine, unit, "firing")?, 1);
+        // So that the host goes down without a failed unit of ours.
+        machine.succeed(["systemctl", "reset-failed", "roundsman-*"])?;
+        Ok(())
+    });
+}
+
+#[test]
 fn a_foreign_unit_that_opted_in_is_one_event_and_its_recovery_another() {
     let unit = "demo.service";
     installed("failure::a_foreign_unit", |machine| {

@@ -21,6 +21,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+use roundsman_kit::agent::caught;
 use roundsman_kit::error;
 
 use crate::host::Host;
@@ -39,6 +40,11 @@ fn main() -> ExitCode {
             return code.into();
         }
     };
+    // A panic says itself on standard error, and must not look like any other end.
+    caught(|| run(cli))
+}
+
+fn run(cli: cli::Cli) -> ExitCode {
     let mut out = Out::stdout();
     let host = Host::new(cli.root);
     let outcome = cli

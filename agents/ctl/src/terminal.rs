@@ -118,6 +118,14 @@ impl Cell {
     }
 }
 
+/// Says on standard error what is wrong without ending the command, a line each.
+pub fn complain(lines: impl IntoIterator<Item = String>) {
+    for line in lines {
+        // Nobody may read it; the rest is shown all the same.
+        let _ = writeln!(io::stderr(), "roundsman: {}", escape(&line));
+    }
+}
+
 /// Whether a person sees what is written to standard error, and so may be shown progress.
 pub fn shows_progress() -> bool {
     io::stderr().is_terminal()

@@ -28,6 +28,9 @@ const RETRY: Duration = Duration::from_secs(5);
 /// How long a transaction waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How many rows that could not be read are named.
+const NAMED: usize = 3;
+
 /// What the thread is asked for.
 enum Ask {
     /// The rows, if they have changed since the generation that the asker has.
@@ -169,7 +172,8 @@ impl Cycles {
             Ok(fresh) => {
                 self.rows = fresh.unwrap_or_else(|| std::mem::take(&mut self.rows));
                 self.standing.as_of = Some(answer.at);
-                None
+                // The others are shown.
+                self.rows.left_out.clone()
             }
             Err(fault) => Some(fault),
         };
@@ -286,13 +290,24 @@ fn read(store: &mut Store, asker_is_current: bool) -> Result<Option<Rows>, Error
     if !store.changed()? && asker_is_current {
         return Ok(None);
     }
-    let (cycles, events) = store.read(|tx| Ok((cycle::list(tx)?, event_count::list(tx)?)))?;
+    let (cycles, events) = store.read(|tx| Ok((cycle::list_apart(tx)?, event_count::list(tx)?)))?;
     Ok(Some(Rows {
-        cycles,
-        events,
+        left_out: left_out(cycles.complaints().chain(events.complaints())),
+        cycles: cycles.found,
+        events: events.found,
         figures: Some(store.figures()?),
         generation: 0,
     }))
+}
+
+/// What is said about rows that could not be read: a few of them, if there are many.
+fn left_out(mut complaints: impl Iterator<Item = String>) -> Option<String> {
+    let named: Vec<String> = complaints.by_ref().take(NAMED).collect();
+    let more = match complaints.count() {
+        0 => String::new(),
+        n => format!("; and {n} more"),
+    };
+    (!named.is_empty()).then(|| named.join("; ") + &more)
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Report {
     /// When the hook was started.
     pub at: Timestamp,
-    /// `$MONITOR_SERVICE_RESULT`: `exit-code`, `signal`, `watchdog`, …; empty for other units.
+    /// `$MONITOR_SERVICE_RESULT`: `exit-code`, `signal`, `watchdog`, …; empty for other units, and
+    /// where the unit was started again before systemd wrote the hook's environment.
     pub result: String,
     /// `$MONITOR_EXIT_CODE`: `exited`, `killed`, `dumped`.
     pub exit_code: String,
@@ -22,9 +23,11 @@ impl Report {
     /// What the manager passed to this process.
     pub fn from_env(at: Timestamp) -> Self {
         let read = |name: &str| std::env::var(name).unwrap_or_default();
+        // Then it is the result of the run that goes on.
+        let result = Some(read("MONITOR_SERVICE_RESULT")).filter(|result| result != "success");
         Self {
             at,
-            result: read("MONITOR_SERVICE_RESULT"),
+            result: result.unwrap_or_default(),
             exit_code: read("MONITOR_EXIT_CODE"),
             exit_status: read("MONITOR_EXIT_STATUS"),
             invocation: read("MONITOR_INVOCATION_ID"),

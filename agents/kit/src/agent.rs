@@ -54,7 +54,7 @@ pub fn run<C: Config>(
 }
 
 /// Runs `work`; a panic in it is reported as any other end by a bug.
-fn caught(work: impl FnOnce() -> ExitCode) -> ExitCode {
+pub fn caught(work: impl FnOnce() -> ExitCode) -> ExitCode {
     // Nothing of what the closure shares is looked at after a panic.
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         // The panic itself, with its place, is on stderr already.

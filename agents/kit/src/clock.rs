@@ -27,7 +27,7 @@ impl Timestamp {
 
     /// The same instant truncated to the whole second.
     pub fn to_second(self) -> Self {
-        Self(self.0.div_euclid(1000) * 1000)
+        Self(self.0.saturating_sub(self.0.rem_euclid(1000)))
     }
 
     /// This instant plus `span`, saturating.
@@ -56,15 +56,43 @@ impl From<SystemTime> for Timestamp {
 }
 
 impl fmt::Display for Timestamp {
-    /// RFC 3339 in UTC with milliseconds, as `2026-11-20T18:00:00.000Z`.
+    /// RFC 3339 in UTC with milliseconds, as `2026-11-20T18:00:00.000Z`. That has only years of
+    /// four digits: an instant of any other is written as its number of milliseconds. It never
+    /// fails, whatever a row holds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = if self.0 >= 0 {
-            UNIX_EPOCH + Duration::from_millis(self.0.unsigned_abs())
-        } else {
-            UNIX_EPOCH
-        };
-        write!(f, "{}", humantime::format_rfc3339_millis(at))
+        const DAY: i64 = 86_400_000;
+        let (year, month, day) = date(self.0.div_euclid(DAY));
+        if !(0..=9999).contains(&year) {
+            return write!(f, "{}", self.0);
+        }
+        let millis = self.0.rem_euclid(DAY);
+        let (secs, millis) = (millis / 1000, millis % 1000);
+        let (hour, minute, second) = (secs / 3600, secs / 60 % 60, secs % 60);
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z"
+        )
     }
+}
+
+/// Year, month and day of the Gregorian calendar, so many days after 1970-01-01. Years begin in
+/// March here until the end, so that the leap day is the last.
+fn date(days: i64) -> (i64, i64, i64) {
+    const DAYS_OF_400_YEARS: i64 = 146_097;
+    const FROM_MARCH_OF_YEAR_0: i64 = 719_468;
+    let days = days + FROM_MARCH_OF_YEAR_0;
+    let (era, day) = (
+        days.div_euclid(DAYS_OF_400_YEARS),
+        days.rem_euclid(DAYS_OF_400_YEARS),
+    );
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    // Five months from March on, and from August on, have 153 days together.
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let is_next_year = month >= 10;
+    let month = if is_next_year { month - 9 } else { month + 3 };
+    (era * 400 + year + i64::from(is_next_year), month, day)
 }
 
 fn span_millis(span: Duration) -> i64 {
@@ -154,5 +182,30 @@ mod tests {
         assert_eq!(Timestamp(-1).to_second(), Timestamp(-1000));
         assert_eq!(Timestamp(5).since(Timestamp(9)), Duration::ZERO);
         assert_eq!(Timestamp(0).minus(Duration::MAX), Timestamp(-i64::MAX));
+    }
+
+    #[test]
+    fn every_instant_can_be_printed_and_dates_are_those_of_the_calendar() {
+        for (millis, text) in [
+            (-1, "1969-12-31T23:59:59.999Z"),
+            (-86_400_000, "1969-12-31T00:00:00.000Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (4_107_456_000_000, "2100-02-28T00:00:00.000Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+            (-62_167_219_200_000, "0000-01-01T00:00:00.000Z"),
+            (-62_167_219_200_001, "-62167219200001"),
+            (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+            (253_402_300_800_000, "253402300800000"),
+            (i64::MAX, "9223372036854775807"),
+            (i64::MIN, "-9223372036854775808"),
+        ] {
+            assert_eq!(Timestamp(millis).to_string(), text);
+        }
+        // Every day of the years that humantime knows.
+        for day in 0..2_932_897_u64 {
+            let at = UNIX_EPOCH + Duration::from_secs(day * 86_400);
+            let theirs = humantime::format_rfc3339_millis(at).to_string();
+            assert_eq!(Timestamp::from(at).to_string(), theirs);
+        }
     }
 }

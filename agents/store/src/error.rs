@@ -1,16 +1,15 @@
 //! What can go wrong with the store, found by SQLite's code and by a look at the file system,
 //! never by text.
 
+mod origin;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use roundsman_kit::Class;
-use rusqlite::{ErrorCode, ffi};
-use rustix::fs::{Access, access, statvfs};
-use rustix::io::Errno;
 
 /// The result of anything done with the store.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -112,7 +111,7 @@ pub enum Error {
     /// The file belongs to a newer version.
     #[error(
         "the store {} has schema {found}, this version knows {known}: install the newer version \
-         again, or stop roundsman.target, put {} in its place and remove its -wal and -shm files",
+         again, or stop roundsman.target and run `roundsman store restore {}`",
         path.display(), copy_name(copy.as_deref())
     )]
     Newer {
@@ -192,8 +191,8 @@ pub enum Error {
     },
     /// The file is damaged, or not a database at all.
     #[error(
-        "{at}: the file is damaged or not a database; stop roundsman.target, keep the file, \
-         restore a backup with its -wal and -shm removed"
+        "{at}: the file is damaged or not a database; stop roundsman.target and run \
+         `roundsman store restore BACKUP`, which keeps the damaged file"
     )]
     Corrupt {
         /// What was being done.
@@ -233,16 +232,42 @@ pub enum Error {
         /// The database.
         path: PathBuf,
     },
-    /// A backup would replace the store itself.
-    #[error("{} is part of the store itself; name another file for the backup", path.display())]
+    /// A backup would replace the store itself, or lie where SQLite looks for files of its own.
+    #[error(
+        "{} is part of the store itself, or named like it; name another file for the backup",
+        path.display()
+    )]
     BackupOntoStore {
+        /// The file that was named.
+        path: PathBuf,
+    },
+    /// What was to be restored is no sound store of a schema that this version knows.
+    #[error("{} cannot be restored, and the store is as before", path.display())]
+    NotRestorable {
+        /// The file that was named.
+        path: PathBuf,
+        /// Why.
+        source: Cause,
+    },
+    /// The store was to be replaced while a program has it open.
+    #[error(
+        "the store {} is open in another program; stop roundsman.target, `lslocks` shows who else \
+         has it", path.display()
+    )]
+    InUse {
+        /// The database.
+        path: PathBuf,
+    },
+    /// A backup would replace a device, a link, a directory or the like.
+    #[error("{} is not a regular file; name another file for the backup", path.display())]
+    BackupOntoOther {
         /// The file that was named.
         path: PathBuf,
     },
 }
 
 fn copy_name(copy: Option<&Path>) -> String {
-    copy.map_or_else(|| "a backup".into(), |path| path.display().to_string())
+    copy.map_or_else(|| "BACKUP".into(), |path| path.display().to_string())
 }
 
 impl Error {
@@ -252,12 +277,14 @@ impl Error {
             Self::NotAFile { .. }
             | Self::NetworkFileSystem { .. }
             | Self::NoPermission { .. }
-            | Self::BackupOntoStore { .. } => Class::Config,
+            | Self::BackupOntoStore { .. }
+            | Self::BackupOntoOther { .. } => Class::Config,
             Self::Missing { .. }
             | Self::RunFile { .. }
             | Self::Older { .. }
             | Self::Unprepared { .. }
             | Self::Busy { .. }
+            | Self::InUse { .. }
             | Self::Full { .. }
             | Self::ReadOnly { .. }
             | Self::Replaced { .. }
@@ -265,6 +292,7 @@ impl Error {
             Self::Newer { .. }
             | Self::Foreign { .. }
             | Self::Corrupt { .. }
+            | Self::NotRestorable { .. }
             | Self::Value { .. } => Class::Incompatible,
             Self::OldSqlite { .. } | Self::Statement { .. } | Self::ReaderWrote { .. } => {
                 Class::Bug
@@ -276,105 +304,10 @@ impl Error {
     pub fn awaits_migration(&self) -> bool {
         matches!(self, Self::Older { .. } | Self::Unprepared { .. })
     }
-
-    /// The error of SQLite at `at`, in what began at `since`.
-    pub(crate) fn sqlite(at: At, since: Instant, error: rusqlite::Error) -> Self {
-        let (code, extended) = match error.sqlite_error() {
-            Some(known) => (Some(known.code), known.extended_code),
-            None => (None, 0),
-        };
-        let source = error.into();
-        match code {
-            Some(ErrorCode::DiskFull) => Self::Full { at, source },
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                Self::Corrupt { at, source }
-            }
-            Some(
-                ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::FileLockingProtocolFailed,
-            ) => Self::Busy {
-                at,
-                waited: since.elapsed(),
-                source: Some(source),
-            },
-            Some(ErrorCode::ReadOnly) if extended == ffi::SQLITE_READONLY_DBMOVED => {
-                Self::Replaced { at, source }
-            }
-            Some(
-                ErrorCode::ReadOnly
-                | ErrorCode::CannotOpen
-                | ErrorCode::PermissionDenied
-                | ErrorCode::SystemIoFailure,
-            ) => Self::by_looking(at, source),
-            _ => Self::Statement { at, source },
-        }
-    }
-
-    /// SQLite says only that it could not; the file system knows why.
-    fn by_looking(at: At, source: Cause) -> Self {
-        if let Err(error) = reachable(&at.path) {
-            return Self::errno(at, error);
-        }
-        if statvfs(&at.path).is_ok_and(|fs| fs.f_bavail == 0) {
-            return Self::Full { at, source };
-        }
-        Self::Io { at, source }
-    }
-
-    /// The error of the kernel at `at`.
-    pub(crate) fn errno(at: At, errno: Errno) -> Self {
-        let source = io::Error::from(errno).into();
-        match errno {
-            Errno::NOENT if at.operation == OPEN => Self::Missing { path: at.path },
-            Errno::ROFS => Self::ReadOnly { at, source },
-            Errno::ACCESS | Errno::PERM => Self::NoPermission { at, source },
-            Errno::NOSPC | Errno::DQUOT => Self::Full { at, source },
-            _ => Self::Io { at, source },
-        }
-    }
-
-    /// The error of the kernel at a file of /run/roundsman.
-    pub(crate) fn run_file(path: &Path, source: io::Error) -> Self {
-        if source.kind() == io::ErrorKind::PermissionDenied {
-            return Self::io(At::new(path, OPEN), source);
-        }
-        Self::RunFile {
-            path: path.to_path_buf(),
-            source,
-        }
-    }
-
-    /// The same for an error of the standard library.
-    pub(crate) fn io(at: At, error: io::Error) -> Self {
-        match Errno::from_io_error(&error) {
-            Some(errno) => Self::errno(at, errno),
-            None => Self::Io {
-                at,
-                source: error.into(),
-            },
-        }
-    }
 }
 
 /// The operation of opening the database.
 pub(crate) const OPEN: &str = "open";
-
-/// Whether the database, its directory and its side files can be read and written.
-fn reachable(db: &Path) -> rustix::io::Result<()> {
-    access(db, Access::READ_OK)?;
-    access(db, Access::WRITE_OK)?;
-    if let Some(dir) = db.parent() {
-        access(dir, Access::WRITE_OK | Access::EXEC_OK)?;
-    }
-    for suffix in ["-wal", "-shm"] {
-        match access(beside(db, suffix), Access::READ_OK | Access::WRITE_OK) {
-            Err(Errno::NOENT) => {}
-            other => other?,
-        }
-    }
-    Ok(())
-}
 
 /// The file beside `path` whose name has `suffix` added.
 pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {

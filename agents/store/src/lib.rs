@@ -5,13 +5,17 @@
 //! - an event is inserted with `&EventTx`, hence in a transaction that survives a power cut;
 //! - the schema changes only in [`Role::Migrate`];
 //! - the database file is never opened outside SQLite: closing such a descriptor would drop the
-//!   POSIX locks of every connection of this process.
+//!   POSIX locks of every connection of this process. ([`restore`] does, which is for a process
+//!   that has none.)
 
+mod backup;
 mod bell;
 mod connection;
 mod error;
 mod location;
 mod migrate;
+mod restore;
+mod rows;
 mod same_file;
 mod store;
 pub mod tables;
@@ -23,6 +27,8 @@ pub use bell::{Bell, Doorbell};
 pub use error::{At, Cause, Error, Result, class_of};
 pub use location::Location;
 pub use migrate::Migration;
+pub use restore::{Restored, restore};
+pub use rows::{Page, Rows, Unreadable};
 pub use store::{Role, Store};
 pub use tables::{cursor, cycle, delivery, endpoint, event, event_count, sample};
 pub use tx::{EventTx, ReadTx, WriteTx};

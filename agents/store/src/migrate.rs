@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use crate::backup::vacuum_into;
 use crate::error::{At, Error, Result, beside};
-use crate::upkeep::vacuum_into;
 
 /// `rdsm`: how a file says that it is ours.
 pub(crate) const APPLICATION_ID: u32 = 0x7264_736d;
@@ -88,6 +88,19 @@ pub(crate) fn header(connection: &Connection, path: &Path) -> Result<Header> {
 impl Header {
     fn is_blank(self) -> bool {
         (self.application_id, self.schema, self.tables) == (0, 0, 0)
+    }
+
+    /// The schema, if a copy with this header can become the store.
+    pub(crate) fn restorable(self, path: &Path) -> Result<u32> {
+        if self.is_blank() {
+            // An empty database is nobody's copy of anything.
+            return Err(Error::Foreign {
+                path: path.to_path_buf(),
+                application_id: 0,
+            });
+        }
+        self.refuse_strangers(path, known())?;
+        Ok(self.schema)
     }
 
     /// Refuses what no version before or at `known` has made.

@@ -6,11 +6,15 @@ use std::path::Path;
 use std::time::Instant;
 
 use roundsman_kit::clock::Timestamp;
-use rusqlite::types::FromSql;
+use rusqlite::types::{FromSql, ValueRef};
 use rusqlite::{Connection, Params, Row};
 use serde::de::DeserializeOwned;
 
 use crate::error::{At, Error, Result};
+use crate::rows::{Rows, Unreadable};
+
+/// How much of a strange row's key is shown, in characters per column.
+const LONGEST_NAME: usize = 100;
 
 /// A table and what is done with it, for errors.
 #[derive(Debug, Clone, Copy)]
@@ -58,18 +62,59 @@ impl<'s> ReadTx<'s> {
         params: impl Params,
         map: impl Fn(&Columns<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
+        let mut found = Vec::new();
+        self.each(doing, sql, params, |row| {
+            found.push(map(row)?);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// All rows of a query, those apart that hold a value which does not fit; they are named by
+    /// the columns of `key`.
+    pub(crate) fn rows_apart<T>(
+        &self,
+        doing: Doing,
+        sql: &str,
+        params: impl Params,
+        key: &[&'static str],
+        map: impl Fn(&Columns<'_>) -> Result<T>,
+    ) -> Result<Rows<T>> {
+        let (mut found, mut unreadable) = (Vec::new(), Vec::new());
+        self.each(doing, sql, params, |row| {
+            match map(row) {
+                Ok(value) => found.push(value),
+                Err(Error::Value { at, column, source }) => unreadable.push(Unreadable {
+                    at,
+                    row: row.name(key),
+                    column,
+                    source,
+                }),
+                Err(error) => return Err(error),
+            }
+            Ok(())
+        })?;
+        Ok(Rows { found, unreadable })
+    }
+
+    fn each(
+        &self,
+        doing: Doing,
+        sql: &str,
+        params: impl Params,
+        mut visit: impl FnMut(&Columns<'_>) -> Result<()>,
+    ) -> Result<()> {
         let failed = self.failed(doing);
         let mut statement = self.connection.prepare_cached(sql).map_err(&failed)?;
         let mut rows = statement.query(params).map_err(&failed)?;
-        let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(&failed)? {
-            found.push(map(&Columns {
+            visit(&Columns {
                 row,
                 doing,
                 tx: self,
-            })?);
+            })?;
         }
-        Ok(found)
+        Ok(())
     }
 
     /// The first row of a query, if there is one.
@@ -175,6 +220,22 @@ impl Columns<'_> {
     pub(crate) fn json<T: DeserializeOwned>(&self, column: &'static str) -> Result<T> {
         let text: String = self.get(column)?;
         serde_json::from_str(&text).map_err(|error| self.unfit(column, error))
+    }
+
+    /// The values of these columns, whatever they hold: `agent=a kind=b`.
+    fn name(&self, key: &[&'static str]) -> String {
+        let value = |column: &&'static str| {
+            let text = match self.row.get_ref(*column) {
+                Ok(ValueRef::Integer(number)) => number.to_string(),
+                Ok(ValueRef::Text(bytes) | ValueRef::Blob(bytes)) => {
+                    let text = String::from_utf8_lossy(bytes);
+                    text.chars().take(LONGEST_NAME).collect()
+                }
+                _ => "?".to_owned(),
+            };
+            format!("{column}={text}")
+        };
+        key.iter().map(value).collect::<Vec<_>>().join(" ")
     }
 
     fn unfit(

@@ -1,6 +1,5 @@
-//! Backup, check, figures, and what keeps the file small: retention, space, checkpoints.
+//! Check, figures, and what keeps the file small: retention, space, checkpoints.
 
-mod backup;
 mod checkpoint;
 pub mod retention;
 mod space;
@@ -12,7 +11,6 @@ use std::path::Path;
 use crate::error::{At, Error, Result, beside};
 use crate::store::Store;
 
-pub(crate) use backup::vacuum_into;
 pub use checkpoint::Checkpoint;
 pub use space::Space;
 

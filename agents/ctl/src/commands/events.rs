@@ -15,7 +15,7 @@ use roundsman_store::event::{self, Event, EventId, Filter, Severity};
 pub use self::line::short;
 use crate::host::Host;
 use crate::moment;
-use crate::terminal::Out;
+use crate::terminal::{Out, complain};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -138,13 +138,13 @@ impl Options {
             None
         };
         let mut store = host.store()?;
-        let newest = store.read(event::newest_id)?;
-        for event in self.selected(&mut store, out)? {
+        let (events, seen) = self.selected(&mut store, out)?;
+        for event in events {
             line::write(&event, self.output, out)?;
         }
         out.flush()?;
         if let Some(follower) = follower {
-            follower.run(&mut store, newest, &self.filter(), self.output, out)?;
+            follower.run(&mut store, seen, &self.filter(), self.output, out)?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -169,13 +169,24 @@ impl Options {
     }
 
     /// The events to show now, in the order in which to show them. Without a limit they are
-    /// written page by page, and what is returned is only what has to be turned round.
-    fn selected(&self, store: &mut Store, out: &mut Out) -> anyhow::Result<VecDeque<Event>> {
+    /// written page by page, and what is returned is only what has to be turned round. With them
+    /// comes the newest event of that moment, after which following begins.
+    fn selected(
+        &self,
+        store: &mut Store,
+        out: &mut Out,
+    ) -> anyhow::Result<(VecDeque<Event>, EventId)> {
         let filter = self.filter();
         let mut kept = VecDeque::new();
-        match (self.limit(), self.until) {
+        let seen = match (self.limit(), self.until) {
             (Some(limit), None) => {
-                kept.extend(store.read(|tx| event::last(tx, &filter, limit))?);
+                let (events, newest) = store.read(|tx| {
+                    let events = event::last_apart(tx, &filter, limit)?;
+                    Ok((events, event::newest_id(tx)?))
+                })?;
+                complain(events.complaints());
+                kept.extend(events.found);
+                newest
             }
             (limit, until) => walk(store, &filter, |event| {
                 if until.is_some_and(|until| event.at > until) {
@@ -190,29 +201,33 @@ impl Options {
                 }
                 Ok(())
             })?,
-        }
+        };
         if self.reverse {
             kept.make_contiguous().reverse();
         }
-        Ok(kept)
+        Ok((kept, seen))
     }
 }
 
 /// Every event that passes, oldest first, in short transactions: a long one would keep the
-/// write-ahead log from shrinking.
+/// write-ahead log from shrinking. Returns the newest event when there was nothing more.
 fn walk(
     store: &mut Store,
     filter: &Filter,
     mut visit: impl FnMut(Event) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<EventId> {
     let mut position = EventId(0);
     loop {
-        let page = store.read(|tx| event::after(tx, filter, position, PAGE))?;
-        let Some(last) = page.last() else {
-            return Ok(());
+        let (page, newest) = store.read(|tx| {
+            let page = event::after(tx, filter, position, PAGE)?;
+            Ok((page, event::newest_id(tx)?))
+        })?;
+        let Some(reached) = page.reached else {
+            return Ok(newest);
         };
-        position = last.id;
-        page.into_iter().try_for_each(&mut visit)?;
+        position = reached;
+        complain(page.rows.complaints());
+        page.rows.found.into_iter().try_for_each(&mut visit)?;
     }
 }
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::flat;
 use crate::host::Host;
 use crate::moment;
-use crate::terminal::{FAINT, HEAD, Out, escape};
+use crate::terminal::{FAINT, HEAD, Out, complain, escape};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -73,7 +73,8 @@ impl Options {
     pub fn run(self, host: &Host, out: &mut Out) -> anyhow::Result<ExitCode> {
         let mut store = host.store()?;
         let newest = store.read(sample::newest)?;
-        for sample in newest.iter().filter(|sample| self.wants(sample)) {
+        complain(newest.complaints());
+        for sample in newest.found.iter().filter(|sample| self.wants(sample)) {
             if self.since.is_none() && self.until.is_none() && self.lines.is_none() {
                 self.write(sample, out)?;
             } else {
@@ -100,11 +101,11 @@ impl Options {
         let mut kept = VecDeque::new();
         loop {
             let page = store.read(|tx| sample::range(tx, host, kind, from, until, PAGE))?;
-            let is_last = page.len() < PAGE as usize;
-            if let Some(last) = page.last() {
-                from = Timestamp(last.at.as_millis().saturating_add(1));
+            if let Some(reached) = page.reached {
+                from = Timestamp(reached.as_millis().saturating_add(1));
             }
-            for sample in page {
+            complain(page.rows.complaints());
+            for sample in page.rows.found {
                 if self.lines.is_none() {
                     self.write(&sample, out)?;
                     continue;
@@ -114,7 +115,7 @@ impl Options {
                     kept.pop_front();
                 }
             }
-            if is_last {
+            if !page.is_full {
                 break;
             }
         }

@@ -11,7 +11,7 @@ use clap::Args;
 
 pub use self::view::bytes;
 use crate::host::Host;
-use crate::terminal::Out;
+use crate::terminal::{Out, complain};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,7 +20,8 @@ Examples:
   roundsman status --json | jq '.agents[] | select(.is_well | not)'
 
 It exits with 0 if all is well, 3 if an agent, its last cycle or the store is not, and 4 if
-nothing is known to be wrong but systemd or the store could not be asked.";
+nothing is known to be wrong but systemd or the store could not be asked, or not all that the
+store holds could be read.";
 
 /// The options of `roundsman status`.
 #[derive(Debug, Args)]
@@ -35,6 +36,7 @@ impl Options {
     /// Shows it.
     pub fn run(self, host: &Host, out: &mut Out) -> anyhow::Result<ExitCode> {
         let report = gather::report(host);
+        complain(report.unreadable.iter().cloned());
         if self.json {
             out.json_line(&report)?;
         } else {

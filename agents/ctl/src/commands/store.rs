@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use roundsman_kit::Class;
+use roundsman_kit::{Class, Fault};
 use roundsman_store::{cycle, event, event_count, sample};
 
+use crate::agents;
 use crate::commands::status::bytes;
 use crate::host::Host;
 use crate::progress::Progress;
-use crate::terminal::{BAD, Out, escape};
+use crate::terminal::{BAD, Out, complain, escape};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,9 +22,14 @@ Examples:
   sqlite3 -readonly \"$(roundsman store path)\" .schema
 
 A backup is a complete database, made while the agents go on writing, that only its owner can
-read. To restore one: systemctl stop roundsman.target; put it in the store's place with the
-owner, group and mode that the store had; remove the -wal and -shm files beside it; start
-roundsman.target.";
+read. To restore one:
+
+  systemctl stop roundsman.target
+  roundsman store restore /var/backups/roundsman.db
+  systemctl start roundsman.target
+
+Do not put it in place by hand: a write-ahead log (-wal) that is left of the earlier store would
+be read into it.";
 
 /// The options of `roundsman store`.
 #[derive(Debug, Args)]
@@ -45,7 +51,13 @@ enum Action {
     Check,
     /// Write a complete copy of it to a file
     Backup {
-        /// The file; replaced when the copy is complete
+        /// The file; one that is there is replaced when the copy is complete. Until then the
+        /// copy is called FILE.incomplete-…, which a killed run leaves behind
+        file: PathBuf,
+    },
+    /// Put a copy in its place, while no agent runs; the store of before is kept beside it
+    Restore {
+        /// A backup, or any other copy of a store
         file: PathBuf,
     },
     /// Print where it lies
@@ -64,6 +76,7 @@ impl Options {
             Action::Status { json } => status(host, out, json),
             Action::Check => check(host, out),
             Action::Backup { file } => backup(host, out, &file),
+            Action::Restore { file } => restore(host, out, &file),
         }
     }
 }
@@ -77,10 +90,17 @@ fn status(host: &Host, out: &mut Out, json: bool) -> anyhow::Result<ExitCode> {
             event_count::list(tx)?,
             event::newest_id(tx)?,
             sample::newest(tx)?,
-            cycle::list(tx)?,
+            cycle::list_apart(tx)?,
         ))
     })?;
-    let events_total: u64 = counts.iter().map(|count| count.total).sum();
+    let unreadable: Vec<String> = counts
+        .complaints()
+        .chain(series.complaints())
+        .chain(cycles.complaints())
+        .collect();
+    let (counts, series, cycles) = (counts.found, series.found, cycles.found);
+    let events_total = event_count::total(&counts);
+    complain(unreadable.iter().cloned());
     if json {
         out.json_line(&serde_json::json!({
             "path": location.db(),
@@ -92,6 +112,7 @@ fn status(host: &Host, out: &mut Out, json: bool) -> anyhow::Result<ExitCode> {
             "events_total": events_total,
             "newest_event_id": newest_id,
             "events": counts,
+            "unreadable": unreadable,
             "newest_samples": series.iter().map(|sample| serde_json::json!({
                 "host": sample.host, "kind": sample.kind, "at": sample.at,
             })).collect::<Vec<_>>(),
@@ -144,7 +165,7 @@ fn check(host: &Host, out: &mut Out) -> anyhow::Result<ExitCode> {
     }
     writeln!(
         out,
-        "the store is damaged: make a copy of the file, then restore a backup (roundsman store --help)"
+        "the store is damaged: stop roundsman.target and restore a backup (roundsman store --help)"
     )?;
     Ok(Class::Incompatible.exit_code().into())
 }
@@ -153,11 +174,7 @@ fn backup(host: &Host, out: &mut Out, file: &Path) -> anyhow::Result<ExitCode> {
     let mut store = host.store()?;
     let total = store.figures()?.db_bytes;
     {
-        let copy = file.to_path_buf();
-        let _progress = Progress::show(move || {
-            let done = growing(&copy).map_or_else(String::new, |n| format!("{} of ", bytes(n)));
-            format!("copying {done}at most {}", bytes(total))
-        });
+        let _progress = Progress::show(move || format!("copying at most {}", bytes(total)));
         store.backup(file)?;
     }
     let size = std::fs::metadata(file)
@@ -168,9 +185,43 @@ fn backup(host: &Host, out: &mut Out, file: &Path) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// How much of a copy is written: it grows beside the file that it will replace.
-fn growing(file: &Path) -> Option<u64> {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".tmp");
-    Some(std::fs::metadata(name).ok()?.len())
+fn restore(host: &Host, out: &mut Out, file: &Path) -> anyhow::Result<ExitCode> {
+    host.require_root("restoring a store")?;
+    refuse_while_agents_run(host)?;
+    let location = host.location()?;
+    let restored = {
+        let _progress = Progress::show(|| "checking and copying".to_owned());
+        roundsman_store::restore(&location, file)?
+    };
+    let shown = |path: &Path| escape(&path.display().to_string()).into_owned();
+    writeln!(
+        out,
+        "{} is now a copy of {}, schema {}",
+        shown(location.db()),
+        shown(file),
+        restored.schema
+    )?;
+    if let Some(kept) = &restored.kept {
+        writeln!(out, "the store of before is {}", shown(kept))?;
+    }
+    writeln!(out, "next: systemctl start roundsman.target")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Between two cycles an agent does not have the store open, and would begin one meanwhile.
+fn refuse_while_agents_run(host: &Host) -> anyhow::Result<()> {
+    let Ok(manager) = host.manager() else {
+        // Without systemd the locks of the store tell.
+        return Ok(());
+    };
+    let agents = agents::discover(host, Some(&manager))?;
+    let units = agents.iter().flat_map(|agent| &agent.units);
+    let up = units.filter(|unit| !matches!(&*unit.active, "" | "inactive" | "failed"));
+    let names: Vec<&str> = up.map(|unit| unit.name.as_str()).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let list = names.join(", ");
+    let message = format!("agents are running ({list}): systemctl stop roundsman.target first");
+    Err(Fault::new(Class::Unavailable, message).into())
 }

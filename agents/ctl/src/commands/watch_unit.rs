@@ -30,7 +30,9 @@ OnFailure=roundsman-failure@%n.service
 
 /// The hook that records a failure.
 const HOOK: &str = "roundsman-failure@.service";
-/// What the hook requires. With the hook behind its own failure the two would start each other
+/// What looks for recoveries. The hook starts it, but only until the next restart.
+const SWEEP: &str = "roundsman-failure.timer";
+/// What the hook starts. With the hook behind its own failure the two would start each other
 /// for ever.
 const NEEDED_BY_HOOK: &str = "roundsman-migrate.service";
 
@@ -89,6 +91,17 @@ impl Options {
             )?;
         }
         drop_in::reload(host, out)?;
+        if let Some(manager) = &manager
+            && manager
+                .unit_files(&[SWEEP])?
+                .first()
+                .is_none_or(|file| file.enabled != "enabled")
+        {
+            writeln!(
+                out,
+                "so that recoveries are seen after a restart as well: systemctl enable --now {SWEEP}"
+            )?;
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -195,6 +195,35 @@ fn modes_types_and_groups_of_files_are_findings() {
 }
 
 #[test]
+fn a_directory_that_others_use_is_not_to_be_changed_for_the_store() {
+    let host = Host::new();
+    let copy = |to: &str| {
+        fs::create_dir_all(host.root.at(to).parent().unwrap()).unwrap();
+        fs::copy(host.root.store(), host.root.at(to)).unwrap();
+        host.root.mode(to, 0o660);
+        host.root.config("common", &format!("store = \"{to}\"\n"));
+    };
+    copy("/srv/roundsman.db");
+    host.root.mode("/srv", 0o755);
+    // Ours alone: its mode may be changed.
+    let (place, why) = host.finding();
+    assert_eq!(place, "file /srv ");
+    assert!(why.contains("chmod 2770 "), "{why}");
+
+    host.root.write("/srv/www/index.html", "");
+    let (place, why) = host.finding();
+    assert_eq!(place, "file /srv ");
+    assert!(!why.contains("chmod") && !why.contains("chown"), "{why}");
+    assert!(why.contains("a directory of its own: install -d"), "{why}");
+    let own = host.root.at("/srv/roundsman;");
+    assert!(why.contains(own.to_str().unwrap()), "{why}");
+
+    copy("/srv/rm/other.db");
+    host.root.mode("/srv/rm", 0o2770);
+    host.check(&[]).expect_code(0);
+}
+
+#[test]
 fn a_damaged_or_foreign_store_is_a_finding_and_an_empty_one_is_not() {
     let host = Host::new();
     let db = host.root.store();

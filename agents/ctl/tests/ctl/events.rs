@@ -6,7 +6,7 @@ use roundsman_store::event::{NewEvent, Severity};
 use roundsman_tests::{PATIENCE, Process, Root};
 use serde_json::Value;
 
-use super::{now, publish, roundsman, said, store};
+use super::{nested, now, publish, roundsman, said, store};
 
 /// 2026-11-20T18:00:00Z
 const AT: Timestamp = Timestamp(1_795_197_600_000);
@@ -197,6 +197,76 @@ fn following_shows_the_last_ones_and_then_each_as_it_is_committed() {
 }
 
 #[test]
+fn following_shows_each_event_once_however_many_come_meanwhile() {
+    let root = Root::new();
+    let mut store = store(&root);
+    let many = |store: &mut roundsman_store::Store, n: u32| {
+        let filler = NewEvent::occurred(AT, "logscan", "logscan.hit").message("filler");
+        let all = store.publish(|tx| {
+            for _ in 0..n {
+                roundsman_store::event::insert(tx, &filler)?;
+            }
+            Ok(())
+        });
+        all.unwrap();
+    };
+    many(&mut store, 5000);
+    for args in [&["-n", "all"][..], &["-n", "3"]] {
+        let script = "exec \"$0\" \"$@\" >&2";
+        let all = [&["events", "-f", "-o", "json"], args].concat();
+        let process = following(&root, script, &all);
+        // Written while the first ones are listed.
+        for _ in 0..100 {
+            many(&mut store, 5);
+        }
+        let end = NewEvent::occurred(AT, "logscan", "logscan.hit").message(args.concat());
+        publish(&mut store, &end);
+        process.wait_for_stderr(&format!("\"{}\"", args.concat()), PATIENCE);
+        let text = process.stderr();
+        // The last line may not have arrived whole.
+        let whole = text.rsplit_once('\n').map_or("", |(lines, _)| lines);
+        let id = |line: &str| serde_json::from_str::<Value>(line).unwrap()["id"].as_i64();
+        let ids: Vec<_> = whole.lines().map(id).collect();
+        let twice: Vec<_> = ids.windows(2).filter(|two| two[0] >= two[1]).collect();
+        assert!(twice.is_empty(), "{twice:?}");
+    }
+}
+
+#[test]
+fn a_strange_row_is_named_once_and_hides_no_other() {
+    let root = Root::new();
+    let mut store = store(&root);
+    let event = |message| NewEvent::occurred(now(), "logscan", "logscan.hit").message(message);
+    for (message, is_strange) in [("first", false), ("odd", true), ("last", false)] {
+        let event = event(message);
+        let event = if is_strange {
+            event.datum("d", nested())
+        } else {
+            event
+        };
+        publish(&mut store, &event);
+    }
+    for args in [
+        &["events"][..],
+        &["events", "-n", "all"],
+        &["events", "-o", "json"],
+    ] {
+        let output = root.ctl().args(args).run().expect_code(0);
+        assert_eq!(output.stdout.lines().count(), 2, "{output}");
+        let named = output
+            .stderr
+            .matches("row id=2 of table event is left out: column data");
+        assert_eq!(named.count(), 1, "{output}");
+    }
+    let process = following(&root, "exec \"$0\" \"$@\" >&2", &["events", "-f"]);
+    process.wait_for_stderr("last", PATIENCE);
+    publish(&mut store, &event("odd again").datum("d", nested()));
+    publish(&mut store, &event("after it"));
+    process.wait_for_stderr("after it", Duration::from_secs(8));
+    assert_eq!(process.stderr().matches("is left out").count(), 2);
+}
+
+#[test]
 fn following_ends_quietly_when_nobody_reads_on() {
     let root = Root::new();
     three(&root);
@@ -257,4 +327,38 @@ fn a_missing_or_unmigrated_store_is_unavailable_and_says_what_makes_it() {
     std::fs::remove_file(root.store()).unwrap();
     let output = roundsman(&root, ["events"]).run().expect_code(75);
     assert!(output.stderr.contains("does not exist"), "{output}");
+}
+
+#[test]
+fn rows_of_any_time_are_shown_alike_in_every_format() {
+    let root = Root::new();
+    let mut store = store(&root);
+    for at in [-86_400_000, 253_402_300_800_000, i64::MIN, i64::MAX] {
+        let event = NewEvent::occurred(Timestamp(at), "logscan", "logscan.hit");
+        publish(&mut store, &event);
+    }
+    drop(store);
+    let times = |format: &str| said(roundsman(&root, ["events", "-o", format]), 0);
+    let json = times("json");
+    let times_of = |line: &str| -> String {
+        let event: Value = serde_json::from_str(line).unwrap();
+        event["time"].as_str().unwrap().to_owned()
+    };
+    let json: Vec<_> = json.lines().map(times_of).collect();
+    assert_eq!(json[..2], ["1969-12-31T00:00:00.000Z", "253402300800000"]);
+    assert_eq!(json.len(), 4);
+    let short = times("short");
+    assert!(short.starts_with("1969-12-31 00:00:00 info"), "{short}");
+    assert_eq!(short.lines().count(), 4);
+    said(roundsman(&root, ["status"]), 4);
+}
+
+#[test]
+fn a_panic_ends_as_a_fault_of_roundsman_itself() {
+    // That not even the reason can be written is what panics here.
+    let root = Root::new();
+    std::fs::remove_file(root.store()).unwrap();
+    let script = "\"$0\" \"$@\" 2>/dev/full; echo \"ended with $?\" >&2";
+    let output = following(&root, script, &["events"]).wait(PATIENCE);
+    assert_eq!(output.stderr, "ended with 70\n");
 }

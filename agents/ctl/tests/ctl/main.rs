@@ -28,6 +28,12 @@ fn publish(store: &mut Store, event: &NewEvent) {
         .unwrap();
 }
 
+/// A value that the store takes and that no reader of ours understands.
+fn nested() -> serde_json::Value {
+    let list = |inner, _| serde_json::Value::Array(vec![inner]);
+    (0..200).fold(serde_json::Value::Null, list)
+}
+
 fn now() -> Timestamp {
     SystemClock.now()
 }

@@ -8,7 +8,7 @@ use roundsman_store::event::{NewEvent, Severity};
 use roundsman_tests::{PATIENCE, Process, Root};
 use serde_json::{Map, Value};
 
-use super::{now, publish, roundsman, said, store};
+use super::{nested, now, publish, roundsman, said, store};
 
 /// A cycle that ended so long ago.
 fn record(store: &mut Store, unit: &str, ago: Duration, outcome: Outcome, sentence: &str) {
@@ -169,6 +169,40 @@ fn json_is_one_object_with_everything() {
 }
 
 #[test]
+fn a_strange_row_is_left_out_and_named_and_the_rest_is_shown() {
+    let root = Root::new();
+    let mut store = suite(&root);
+    let odd = NewCycle {
+        unit: "odd",
+        started: now(),
+        finished: now(),
+        outcome: Outcome::Ok,
+        class: None,
+        sentence: "",
+        figures: Map::from_iter([("a".to_owned(), nested())]),
+    };
+    store.write(|tx| cycle::record(tx, &odd)).unwrap();
+    let output = roundsman(&root, ["status"]).run().expect_code(4);
+    assert!(output.stdout.contains("14 subjects read"), "{output}");
+    let named = "row unit=odd of table cycle is left out: column figures";
+    assert_eq!(output.stderr.matches(named).count(), 1, "{output}");
+    for command in [&["status", "--json"][..], &["store", "status", "--json"]] {
+        let json = root.ctl().args(command).run().stdout;
+        let report: Value = serde_json::from_str(&json).unwrap();
+        let unreadable = report["unreadable"].as_array().unwrap();
+        assert_eq!(unreadable.len(), 1, "{json}");
+        assert!(unreadable[0].as_str().unwrap().starts_with(named), "{json}");
+    }
+    // Agents that nobody could look for are not said to be none.
+    let other = Root::new();
+    self::store(&other)
+        .write(|tx| cycle::record(tx, &odd))
+        .unwrap();
+    let text = said(roundsman(&other, ["status"]), 4);
+    assert!(text.contains("No agent could be seen"), "{text}");
+}
+
+#[test]
 fn a_store_that_is_empty_is_a_note_and_one_that_is_gone_is_wrong() {
     let root = Root::new();
     let text = said(roundsman(&root, ["status"]), 4);
@@ -177,6 +211,7 @@ fn a_store_that_is_empty_is_a_note_and_one_that_is_gone_is_wrong() {
     std::fs::remove_file(root.store()).unwrap();
     let text = said(roundsman(&root, ["status"]), 3);
     assert!(text.contains("  wrong   the store "), "{text}");
+    assert!(!text.contains("No agent is installed"), "{text}");
 }
 
 #[test]

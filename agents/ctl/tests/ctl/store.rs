@@ -1,9 +1,10 @@
+use std::process::Command;
 use std::time::Duration;
 
 use roundsman_kit::clock::Timestamp;
 use roundsman_store::event::NewEvent;
 use roundsman_store::sample::{self, Sample};
-use roundsman_tests::Root;
+use roundsman_tests::{PATIENCE, Process, Root};
 use serde_json::{Value, json};
 
 use super::{now, publish, roundsman, said, store};
@@ -108,10 +109,23 @@ fn the_store_shows_its_size_checks_itself_and_is_backed_up() {
     let copy = root.at("/copy.db");
     said(root.ctl().args(["store", "backup"]).arg(&copy), 0);
     let other = Root::new();
-    std::fs::copy(&copy, other.store()).unwrap();
-    drop(store(&other)); // as roundsman-migrate does: a copy is not in WAL mode
+    let text = said(other.ctl().args(["store", "restore"]).arg(&copy), 0);
+    assert!(text.contains(".before-restore\n"), "{text}");
+    assert!(text.contains("systemctl start roundsman.target"), "{text}");
+    // At once, without the migration.
     let events = said(roundsman(&other, ["events"]), 0);
     assert!(events.contains("logscan.hit kept"), "{events}");
+    let busy = store(&other);
+    let refused = other.ctl().args(["store", "restore"]).arg(&copy);
+    let refused = refused.run().expect_code(75);
+    assert!(
+        refused.stderr.contains("stop roundsman.target"),
+        "{refused}"
+    );
+    drop(busy);
+    let refused = other.ctl().args(["store", "restore", "/dev/null"]);
+    let refused = refused.run().expect_code(65);
+    assert!(refused.stderr.contains("not a regular file"), "{refused}");
 }
 
 #[test]
@@ -132,4 +146,23 @@ fn damage_is_found_and_a_backup_onto_the_store_is_refused() {
     let output = roundsman(&root, ["store", "check"]).run().expect_code(65);
     let said = format!("{}{}", output.stdout, output.stderr);
     assert!(said.contains("damaged"), "{output}");
+}
+
+#[test]
+fn a_backup_is_a_file_of_that_very_name_and_never_a_uri() {
+    let root = Root::new();
+    measured(&root);
+    let dir = root.at("/copies");
+    std::fs::create_dir(&dir).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_roundsman"));
+    command
+        .args(["store", "backup", "file:copy.db?mode=rwc"])
+        .env_clear()
+        .env("ROUNDSMAN_ROOT", root.path())
+        .current_dir(&dir);
+    let process = Process::spawn(&mut command, None).unwrap();
+    process.wait(PATIENCE).expect_code(0);
+    let names = std::fs::read_dir(&dir).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["file:copy.db?mode=rwc"]);
 }

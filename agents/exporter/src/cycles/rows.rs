@@ -12,6 +12,8 @@ pub struct Rows {
     pub cycles: Vec<Cycle>,
     pub events: Vec<EventCount>,
     pub figures: Option<Figures>,
+    /// Which rows are not among them, if any.
+    pub left_out: Option<String>,
     /// Tells two readings apart.
     pub generation: u64,
 }

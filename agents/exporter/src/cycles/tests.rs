@@ -97,6 +97,35 @@ fn cycles_and_events_are_shown_and_follow_what_others_write() {
 }
 
 #[test]
+fn a_strange_row_is_named_and_the_others_are_shown() {
+    let place = Place::new();
+    let mut store = Store::open(&place.location, Role::Migrate).unwrap();
+    let list = |inner, _| serde_json::Value::Array(vec![inner]);
+    let nested = (0..200).fold(serde_json::Value::Null, list);
+    let odd = NewCycle {
+        unit: "odd",
+        figures: serde_json::Map::from_iter([("a".to_owned(), nested)]),
+        ..cycle(Outcome::Ok)
+    };
+    store
+        .write(|tx| {
+            cycle::record(tx, &odd)?;
+            cycle::record(tx, &cycle(Outcome::Ok))
+        })
+        .unwrap();
+    let mut cycles = place.cycles();
+    for _ in 0..2 {
+        let (shown, standing) = page(&mut cycles);
+        let line = "roundsman_cycle_runs_total{unit=\"beacon@prod\"} 1\n";
+        assert!(shown.contains(line), "{shown}");
+        assert!(shown.contains("roundsman_store_schema 1\n"), "{shown}");
+        let fault = standing.fault.unwrap();
+        assert!(fault.contains("row unit=odd of table cycle"), "{fault}");
+        assert!(standing.as_of.is_some());
+    }
+}
+
+#[test]
 fn an_own_cycle_is_recorded_and_shown() {
     let place = Place::new();
     Store::open(&place.location, Role::Migrate).unwrap();

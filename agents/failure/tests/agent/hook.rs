@@ -52,6 +52,16 @@ fn repeated_failures_of_a_unit_are_one_condition_and_one_event() {
 }
 
 #[test]
+fn a_unit_that_was_started_again_meanwhile_failed_all_the_same() {
+    let root = root();
+    let again = hook(&root, "backup.service", "a1").env("MONITOR_SERVICE_RESULT", "success");
+    again.run().expect_code(0);
+    let event = &events(&root)[0];
+    assert_eq!(event.message, "backup.service failed");
+    assert_eq!(event.data["result"], "", "nobody knows it");
+}
+
+#[test]
 fn what_is_no_unit_name_is_refused() {
     let root = root();
     for name in ["../../etc/passwd", "nginx.conf", "nginx"] {

@@ -119,7 +119,9 @@ fn main() {
     let mut store = store(root.path());
     for chunk in (0..BACKLOG).collect::<Vec<_>>().chunks(1000) {
         let insert = |tx: &roundsman_store::EventTx<'_>| {
-            chunk.iter().try_for_each(|n| event::insert(tx, &event(*n)).map(drop))
+            chunk
+                .iter()
+                .try_for_each(|n| event::insert(tx, &event(*n)).map(drop))
         };
         store.publish(insert).unwrap();
     }
@@ -130,7 +132,10 @@ fn main() {
     let (cpu, _) = herald.cost();
     let peak = herald.peak();
     let in_order = keys_are_in_order(&arrivals);
-    let bodies = arrivals.into_iter().map(|one| Bytes::from(one.body)).collect();
+    let bodies = arrivals
+        .into_iter()
+        .map(|one| Bytes::from(one.body))
+        .collect();
     let plain_rate = plain(&receiver, bodies);
 
     println!("### A backlog of {BACKLOG}, {KEYS} order keys, {CONCURRENCY} requests at once\n");
@@ -140,7 +145,10 @@ fn main() {
         "| deliveries/s | {herald_rate:.0} | {plain_rate:.0} | {:.2} |",
         herald_rate / plain_rate
     );
-    println!("| CPU per delivery, µs | {:.0} | | |", cpu.as_secs_f64() * 1e6 / BACKLOG as f64);
+    println!(
+        "| CPU per delivery, µs | {:.0} | | |",
+        cpu.as_secs_f64() * 1e6 / BACKLOG as f64
+    );
     println!("| peak RSS, KiB | {peak} | | |");
     println!("| order kept per key | {in_order} | | |");
 
@@ -173,8 +181,12 @@ fn plain(receiver: &Receiver, bodies: Vec<Bytes>) -> f64 {
         proxy: None,
         max_idle: CONCURRENCY,
     };
-    let uri: hyper::Uri = format!("http://127.0.0.1:{}/", receiver.port).parse().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let uri: hyper::Uri = format!("http://127.0.0.1:{}/", receiver.port)
+        .parse()
+        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let client = Arc::new(Client::new(&settings).unwrap());
     let bodies = Arc::new(std::sync::Mutex::new(bodies));
     let tasks = async move {
@@ -207,10 +219,15 @@ fn one_by_one(store: &mut Store, receiver: &Receiver, root: &Path) {
     for number in 0..SINGLE {
         std::thread::sleep(Duration::from_millis(fastrand::u64(5..25)));
         let before = Instant::now();
-        store.publish(|tx| event::insert(tx, &event(number))).unwrap();
+        store
+            .publish(|tx| event::insert(tx, &event(number)))
+            .unwrap();
         let committed = Instant::now();
         let arrived = receiver.take(1)[0].at;
-        spans.push((arrived.duration_since(before), arrived.saturating_duration_since(committed)));
+        spans.push((
+            arrived.duration_since(before),
+            arrived.saturating_duration_since(committed),
+        ));
         let before = Instant::now();
         file.write_all(&[0; 4096]).unwrap();
         file.sync_data().unwrap();
@@ -224,9 +241,18 @@ fn one_by_one(store: &mut Store, receiver: &Receiver, root: &Path) {
     println!("\n### {SINGLE} events, one at a time\n");
     println!("| ms | p50 | p99 |");
     println!("| --- | ---: | ---: |");
-    println!("| from before the commit to the receiver | {} |", middle(spans.iter().map(|s| s.0).collect()));
-    println!("| from after the commit to the receiver | {} |", middle(spans.iter().map(|s| s.1).collect()));
-    println!("| a write of 4 KiB with fdatasync on that disk | {} |", middle(syncs));
+    println!(
+        "| from before the commit to the receiver | {} |",
+        middle(spans.iter().map(|s| s.0).collect())
+    );
+    println!(
+        "| from after the commit to the receiver | {} |",
+        middle(spans.iter().map(|s| s.1).collect())
+    );
+    println!(
+        "| a write of 4 KiB with fdatasync on that disk | {} |",
+        middle(syncs)
+    );
 }
 
 fn idle(herald: &Herald) {

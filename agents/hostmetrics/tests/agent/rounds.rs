@@ -124,7 +124,9 @@ fn a_second_run_for_the_same_second_adds_no_row() {
     let (from, to) = (Timestamp(0), Timestamp(i64::MAX));
     let rows = store
         .read(|tx| sample::range(tx, "mill", "memory", from, to, 100))
-        .unwrap();
+        .unwrap()
+        .rows
+        .found;
     let seconds: Vec<_> = rows.iter().map(|row| row.at.as_millis()).collect();
     assert_eq!(seconds, [NOON, NOON + 1000]);
 }

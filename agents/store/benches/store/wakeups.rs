@@ -158,7 +158,10 @@ pub fn watch(root: &Path, how: &str) {
 /// The stamps of the rows that came after the position.
 fn after(tx: &ReadTx<'_>, position: &mut (EventId, Timestamp)) -> Result<Vec<i64>> {
     let mut stamps = Vec::new();
-    for event in event::after(tx, &Filter::default(), position.0, 100)? {
+    for event in event::after(tx, &Filter::default(), position.0, 100)?
+        .rows
+        .found
+    {
         stamps.extend(event.data["stamp"].as_i64());
         position.0 = event.id;
     }
@@ -166,7 +169,10 @@ fn after(tx: &ReadTx<'_>, position: &mut (EventId, Timestamp)) -> Result<Vec<i64
         position.1.plus(Duration::from_millis(1)),
         Timestamp(i64::MAX),
     );
-    for sample in sample::range(tx, "bench", "bench", from, to, 100)? {
+    for sample in sample::range(tx, "bench", "bench", from, to, 100)?
+        .rows
+        .found
+    {
         stamps.push(sample.at.as_millis());
         position.1 = sample.at;
     }

@@ -7,6 +7,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use serde_json::{Map, Value};
 
 use crate::error::Result;
+use crate::rows::Rows;
 use crate::tables::{UnknownName, text_column, text_enum};
 use crate::tx::{Columns, Doing, ReadTx, WriteTx};
 
@@ -153,10 +154,19 @@ const LIST: &str = "\
     FROM cycle
     ORDER BY unit";
 
-/// The last cycle of every unit, by unit.
+/// The last cycle of every unit, by unit, all of them or none.
 ///
 /// # Errors
 /// That of SQLite, or a value that this version does not understand.
 pub fn list(tx: &ReadTx<'_>) -> Result<Vec<Cycle>> {
-    tx.rows(Doing::on("cycle", "list"), LIST, [], Cycle::from_row)
+    list_apart(tx)?.whole()
+}
+
+/// The same, with those apart that this version cannot read.
+///
+/// # Errors
+/// That of SQLite.
+pub fn list_apart(tx: &ReadTx<'_>) -> Result<Rows<Cycle>> {
+    let doing = Doing::on("cycle", "list");
+    tx.rows_apart(doing, LIST, [], &["unit"], Cycle::from_row)
 }

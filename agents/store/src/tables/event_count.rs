@@ -3,6 +3,7 @@
 use roundsman_kit::clock::Timestamp;
 
 use crate::error::Result;
+use crate::rows::Rows;
 use crate::tables::event::Severity;
 use crate::tx::{Columns, Doing, ReadTx};
 
@@ -33,6 +34,12 @@ impl EventCount {
     }
 }
 
+/// The sum of these.
+pub fn total(counts: &[EventCount]) -> u64 {
+    let totals = counts.iter().map(|count| count.total);
+    totals.fold(0, u64::saturating_add)
+}
+
 const LIST: &str = "\
     SELECT agent, kind, severity, total, last_at
     FROM event_count
@@ -42,11 +49,12 @@ const LIST: &str = "\
 ///
 /// # Errors
 /// That of SQLite.
-pub fn list(tx: &ReadTx<'_>) -> Result<Vec<EventCount>> {
-    tx.rows(
+pub fn list(tx: &ReadTx<'_>) -> Result<Rows<EventCount>> {
+    tx.rows_apart(
         Doing::on("event_count", "list"),
         LIST,
         [],
+        &["agent", "kind", "severity"],
         EventCount::from_row,
     )
 }

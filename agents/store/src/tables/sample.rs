@@ -3,11 +3,14 @@
 
 mod retain;
 
+use std::cell::Cell;
+
 use roundsman_kit::clock::Timestamp;
 use rusqlite::named_params;
 use serde_json::{Map, Value};
 
 use crate::error::Result;
+use crate::rows::{Page, Rows};
 use crate::tx::{Columns, Doing, ReadTx, WriteTx};
 
 pub use retain::{Brief, aged, remove};
@@ -26,6 +29,9 @@ pub struct Sample {
     /// The figures.
     pub payload: Map<String, Value>,
 }
+
+/// What names a row in complaints.
+const KEY: [&str; 3] = ["kind", "host", "at"];
 
 impl Sample {
     fn from_row(row: &Columns<'_>) -> Result<Self> {
@@ -101,12 +107,13 @@ const NEWEST: &str = "\
 /// The newest sample of every kind of every host.
 ///
 /// # Errors
-/// As [`latest`].
-pub fn newest(tx: &ReadTx<'_>) -> Result<Vec<Sample>> {
-    tx.rows(
+/// That of SQLite.
+pub fn newest(tx: &ReadTx<'_>) -> Result<Rows<Sample>> {
+    tx.rows_apart(
         Doing::on("sample", "read the newest"),
         NEWEST,
         [],
+        &KEY,
         Sample::from_row,
     )
 }
@@ -118,10 +125,11 @@ const RANGE: &str = "\
     ORDER BY at
     LIMIT :limit";
 
-/// The samples of a kind of `host` with `from <= at < to`, oldest first, `limit` at most.
+/// The samples of a kind of `host` with `from <= at < to`, oldest first, `limit` at most. It is
+/// gone on with after the time that the page has reached.
 ///
 /// # Errors
-/// As [`latest`].
+/// That of SQLite.
 pub fn range(
     tx: &ReadTx<'_>,
     host: &str,
@@ -129,7 +137,7 @@ pub fn range(
     from: Timestamp,
     to: Timestamp,
     limit: u32,
-) -> Result<Vec<Sample>> {
+) -> Result<Page<Sample, Timestamp>> {
     let params = named_params! {
         ":kind": kind,
         ":host": host,
@@ -137,10 +145,16 @@ pub fn range(
         ":to": to.as_millis(),
         ":limit": limit,
     };
-    tx.rows(
-        Doing::on("sample", "read a range"),
-        RANGE,
-        params,
-        Sample::from_row,
-    )
+    let reached = Cell::default();
+    let doing = Doing::on("sample", "read a range");
+    let rows = tx.rows_apart(doing, RANGE, params, &KEY, |row| {
+        reached.set(Some(row.time("at")?));
+        Sample::from_row(row)
+    })?;
+    let n_rows = rows.found.len() + rows.unreadable.len();
+    Ok(Page {
+        rows,
+        reached: reached.get(),
+        is_full: n_rows >= limit as usize,
+    })
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child as Process, ChildStderr, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use crate::{contention, doorbell, files, kill, mounts};
+use crate::{contention, doorbell, files, kill, mounts, restore};
 
 const JOB: &str = "ROUNDSMAN_STORE_JOB";
 const ROOT: &str = "ROUNDSMAN_STORE_ROOT";
@@ -40,6 +40,7 @@ fn entry() {
         ["publish"] => doorbell::publish_on_demand(root),
         ["open", role] => files::open_and_write(root, role),
         ["await", millis] => files::await_migration(root, millis.parse().unwrap()),
+        ["keep", role] => restore::keep(root, role),
         ["fill"] => mounts::fill_the_disk(root),
         ["look"] => mounts::look(root),
         _ => panic!("no such job: {job}"),

@@ -50,7 +50,9 @@ fn every_event_of_another_process_wakes_the_reader_and_is_there_to_be_read() {
         assert!(doorbell.drain().unwrap());
         let found = store
             .read(|tx| event::after(tx, &Filter::default(), last, 10))
-            .unwrap();
+            .unwrap()
+            .rows
+            .found;
         latencies.push(before.elapsed());
         assert_eq!(
             found.len(),

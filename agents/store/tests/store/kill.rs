@@ -79,7 +79,9 @@ fn run_one(root: &Path, tag: &str, barrier: Option<&Barrier>) -> i64 {
 
 fn verify(tx: &ReadTx<'_>, tag: &str, acknowledged: i64) -> Result<()> {
     let (from, to) = (Timestamp(0), Timestamp(i64::MAX));
-    let samples = sample::range(tx, tag, "kill", from, to, u32::MAX)?;
+    let samples = sample::range(tx, tag, "kill", from, to, u32::MAX)?
+        .rows
+        .whole()?;
     let numbers: Vec<i64> = samples.iter().map(|sample| sample.at.as_millis()).collect();
     let last = i64::try_from(numbers.len()).unwrap();
     assert_eq!(numbers, (1..=last).collect::<Vec<_>>(), "{tag}: a gap");
@@ -129,7 +131,7 @@ fn a_thousand_kills_lose_nothing_that_was_committed() {
             for (tag, acknowledged) in &results {
                 verify(tx, tag, *acknowledged)?;
             }
-            let counts = roundsman_store::event_count::list(tx)?;
+            let counts = roundsman_store::event_count::list(tx)?.whole()?;
             let published = counts.iter().map(|count| count.total as i64).sum();
             let rows = event::last(tx, &event::Filter::default(), u32::MAX)?;
             assert_eq!(

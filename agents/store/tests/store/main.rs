@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
+mod backup;
 mod child;
 mod contention;
 mod deliveries;
@@ -10,7 +11,9 @@ mod faults;
 mod files;
 mod kill;
 mod mounts;
+mod restore;
 mod retention;
+mod strange;
 mod tables;
 
 use roundsman_kit::Paths;

@@ -1,17 +1,15 @@
 //! What the tables promise.
 
-use std::os::unix::fs::PermissionsExt;
-
 use roundsman_kit::Class;
 use roundsman_kit::clock::Timestamp;
 use roundsman_store::cursor::{self, Cursor};
 use roundsman_store::cycle::{self, NewCycle, Outcome};
 use roundsman_store::event::{self, EventId, Filter, NewEvent, Severity, State};
 use roundsman_store::sample::{self, Sample};
-use roundsman_store::{Error, Role, Store, event_count};
+use roundsman_store::{Error, Store, event_count};
 use serde_json::{Map, Value, json};
 
-use crate::{location, migrated, open};
+use crate::{location, migrated};
 
 fn object(value: Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
@@ -79,7 +77,7 @@ fn seeing_the_same_again_is_no_new_event_by_identity_or_by_uid() {
 }
 
 fn event_count_of(tx: &roundsman_store::ReadTx<'_>) -> roundsman_store::Result<Vec<(String, u64)>> {
-    let counts = event_count::list(tx)?.into_iter();
+    let counts = event_count::list(tx)?.whole()?.into_iter();
     Ok(counts.map(|count| (count.agent, count.total)).collect())
 }
 
@@ -142,8 +140,9 @@ fn events_are_selected_by_every_part_of_a_filter() {
     let everything = Filter::default();
     let page = |store: &mut Store, id, limit| {
         let events = store.read(|tx| event::after(tx, &everything, EventId(id), limit));
-        events
-            .unwrap()
+        let page = events.unwrap();
+        page.rows
+            .found
             .iter()
             .map(|event| event.id.0)
             .collect::<Vec<_>>()
@@ -170,7 +169,7 @@ fn counts_and_ids_go_on_when_old_events_are_deleted() {
     assert_eq!(store.read(event::newest_id).unwrap(), EventId(3));
     let id = store.publish(|tx| event::insert(tx, &seen(1))).unwrap();
     assert_eq!(id, Some(EventId(4)));
-    let counts = store.read(event_count::list).unwrap();
+    let counts = store.read(event_count::list).unwrap().found;
     assert_eq!((counts[0].total, counts[0].last_at), (4, Timestamp(9)));
 }
 
@@ -237,7 +236,7 @@ fn a_sample_of_the_same_instant_is_kept_once_and_the_newest_are_found() {
         None
     );
     assert_eq!(
-        store.read(sample::newest).unwrap(),
+        store.read(sample::newest).unwrap().found,
         [
             sample("h", "cpu", 3000, 3),
             sample("g", "memory", 1500, 6),
@@ -247,8 +246,9 @@ fn a_sample_of_the_same_instant_is_kept_once_and_the_newest_are_found() {
     let range = |store: &mut Store, from, to, limit| {
         let found =
             store.read(|tx| sample::range(tx, "h", "cpu", Timestamp(from), Timestamp(to), limit));
-        found
-            .unwrap()
+        let page = found.unwrap();
+        page.rows
+            .found
             .iter()
             .map(|sample| sample.at.0)
             .collect::<Vec<_>>()
@@ -260,7 +260,7 @@ fn a_sample_of_the_same_instant_is_kept_once_and_the_newest_are_found() {
 #[test]
 fn the_newest_samples_of_an_empty_store_are_none() {
     let (_root, mut store) = migrated();
-    assert_eq!(store.read(sample::newest).unwrap(), []);
+    assert_eq!(store.read(sample::newest).unwrap().found, []);
 }
 
 #[test]
@@ -309,49 +309,6 @@ fn a_cycle_replaces_the_one_before_and_its_counters_go_on() {
             Some(class)
         );
     }
-}
-
-#[test]
-fn a_backup_is_whole_while_others_write_and_never_replaces_the_store() {
-    let (root, mut store) = migrated();
-    let seen = || NewEvent::occurred(Timestamp(1), "a", "x.y");
-    for _ in 0..50 {
-        store.publish(|tx| event::insert(tx, &seen())).unwrap();
-    }
-    let copy = root.path().join("copy.db");
-    std::fs::write(&copy, "an older backup").unwrap();
-    let mut reader = open(root.path(), Role::Reader);
-    std::thread::scope(|scope| {
-        let writer = scope.spawn(|| {
-            for _ in 0..200 {
-                store.publish(|tx| event::insert(tx, &seen())).unwrap();
-            }
-        });
-        reader.backup(&copy).unwrap();
-        writer.join().unwrap();
-    });
-    assert_eq!(
-        std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777,
-        0o600
-    );
-    let raw = rusqlite::Connection::open(&copy).unwrap();
-    let number = |sql: &str| raw.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-    assert!((50..=250).contains(&number("SELECT count(*) FROM event")));
-    assert_eq!(number("PRAGMA user_version"), 2);
-    assert_eq!(number("PRAGMA application_id"), 0x7264_736d);
-
-    let db = location(root.path()).db().to_owned();
-    let link = root.path().join("link.db");
-    std::os::unix::fs::symlink(&db, &link).unwrap();
-    for onto in [db.clone(), link] {
-        let error = store.backup(&onto).unwrap_err();
-        assert!(matches!(error, Error::BackupOntoStore { .. }), "{error}");
-    }
-    let nowhere = store
-        .backup(&root.path().join("missing/copy.db"))
-        .unwrap_err();
-    assert_eq!(nowhere.class(), Class::Unavailable);
-    assert_eq!(store.check().unwrap(), [""; 0]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
@@ -107,6 +108,9 @@ fn store(db: &Path, group: Option<&Group>, report: &mut Report) {
     for (path, is_directory, needs) in [(directory, true, 0o2070), (db, false, 0o060)] {
         if let Some(wrong) = judge(path, is_directory, needs, group, report) {
             let shown = path.display().to_string();
+            if is_directory && wrong != MISSING && !is_for_store_alone(directory, db) {
+                return report.found(Part::File, (shown, ""), wrong, move_out(db));
+            }
             let (make, mode) = if is_directory {
                 ("install -d", "2770")
             } else {
@@ -120,6 +124,33 @@ fn store(db: &Path, group: Option<&Group>, report: &mut Report) {
             report.found(Part::File, (shown, ""), wrong, remedy);
         }
     }
+}
+
+/// Whether nothing else lies in the directory, so that its owner and mode are ours to change.
+fn is_for_store_alone(directory: &Path, db: &Path) -> bool {
+    let is_default = directory.ends_with("var/lib/roundsman");
+    let Some(name) = db.file_name().filter(|_| !is_default) else {
+        return is_default;
+    };
+    let is_ours = |entry: io::Result<fs::DirEntry>| {
+        entry.is_ok_and(|entry| {
+            let found = entry.file_name();
+            found.as_bytes().starts_with(name.as_bytes())
+        })
+    };
+    // `/` is nobody's alone, however little lies in it.
+    directory.parent().is_some()
+        && fs::read_dir(directory).is_ok_and(|mut entries| entries.all(is_ours))
+}
+
+/// The remedy where the directory belongs to others, too.
+fn move_out(db: &Path) -> String {
+    let own = db.with_file_name("roundsman");
+    format!(
+        "give the store a directory of its own: install -d -o root -g roundsman -m 2770 {}; stop \
+         roundsman.target, move the store there, and set `store` in common.toml to that place",
+        own.display()
+    )
 }
 
 /// What is wrong with the owner, the mode or the type of `path`.

@@ -35,7 +35,7 @@ pub fn check(around: &Surroundings, report: &mut Report) {
         Ok(damage) if damage.is_empty() => report.sound(Part::Store, shown),
         Ok(damage) => {
             for line in damage {
-                let remedy = "keep a copy of the file, then restore a backup";
+                let remedy = "systemctl stop roundsman.target; roundsman store restore BACKUP";
                 report.found(Part::Store, (&shown, "integrity_check"), line, remedy);
             }
         }

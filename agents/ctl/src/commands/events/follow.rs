@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{Format, PAGE, line};
 use crate::host::Host;
-use crate::terminal::Out;
+use crate::terminal::{Out, complain};
 
 /// How long to wait for the bell before looking whether a writer did not ring.
 const SWEEP: Timespec = Timespec {
@@ -40,21 +40,21 @@ impl Follower {
         out: &mut Out,
     ) -> anyhow::Result<()> {
         loop {
-            let (events, newest) = store.read(|tx| {
-                let events = event::after(tx, filter, position, PAGE)?;
-                Ok((events, event::newest_id(tx)?))
+            let (page, newest) = store.read(|tx| {
+                let page = event::after(tx, filter, position, PAGE)?;
+                Ok((page, event::newest_id(tx)?))
             })?;
-            let is_whole = events.len() < PAGE as usize;
-            position = match events.last() {
-                Some(last) if !is_whole => last.id,
+            position = match page.reached {
+                Some(reached) if page.is_full => reached,
                 // What does not pass the filter is not looked at again.
                 _ => newest,
             };
-            for event in &events {
+            complain(page.rows.complaints());
+            for event in &page.rows.found {
                 line::write(event, format, out)?;
             }
             out.flush()?;
-            if is_whole && !self.wait(store)? {
+            if !page.is_full && !self.wait(store)? {
                 return Ok(());
             }
         }

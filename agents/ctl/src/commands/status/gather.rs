@@ -25,6 +25,9 @@ struct Recorded {
     figures: Option<Figures>,
     cycles: BTreeMap<String, LastCycle>,
     events: Vec<Event>,
+    unreadable: Vec<String>,
+    /// Whether all cycles are known that there are.
+    is_whole: bool,
 }
 
 /// Asks systemd and the store; whichever does not answer is named in the report.
@@ -43,6 +46,10 @@ pub fn report(host: &Host) -> Report {
             // What the package leaves behind: the first agent that starts fills it.
             Some(Error::Older { found: 0, .. }) => {
                 notes.push("the store is empty: no agent has run yet".to_owned());
+                return Recorded {
+                    is_whole: true,
+                    ..Recorded::default()
+                };
             }
             Some(Error::NoPermission { .. }) => unseen.push(format!("{failure:#}")),
             _ if host.is_outsider() => unseen.push(format!("store: {failure:#}")),
@@ -55,8 +62,10 @@ pub fn report(host: &Host) -> Report {
         unseen.push(format!("{TARGET}: {failure:#}"));
         None
     });
+    let mut knows_all_agents = recorded.is_whole;
     let discovered = agents::discover(host, manager.as_ref()).unwrap_or_else(|failure| {
         unseen.push(format!("agents: {failure:#}"));
+        knows_all_agents = false;
         Vec::new()
     });
     let mut rows = rows(discovered, recorded.cycles);
@@ -78,6 +87,8 @@ pub fn report(host: &Host) -> Report {
         unseen,
         wrong,
         notes,
+        unreadable: recorded.unreadable,
+        knows_all_agents,
     };
     report.state = judge(&report);
     report
@@ -101,7 +112,7 @@ fn judge(report: &Report) -> State {
     let has_failed = report.agents.iter().any(|row| !row.is_well);
     if target_is_down || has_failed || !report.wrong.is_empty() {
         State::Degraded
-    } else if report.unseen.is_empty() {
+    } else if report.unseen.is_empty() && report.unreadable.is_empty() {
         State::Well
     } else {
         State::Unknown
@@ -119,24 +130,31 @@ fn recorded(host: &Host, at: Timestamp) -> anyhow::Result<Recorded> {
     };
     let (cycles, counts, events) = store.read(|tx| {
         Ok((
-            cycle::list(tx)?,
+            cycle::list_apart(tx)?,
             event_count::list(tx)?,
-            event::last(tx, &recent, N_EVENTS)?,
+            event::last_apart(tx, &recent, N_EVENTS)?,
         ))
     })?;
+    let unreadable = cycles
+        .complaints()
+        .chain(counts.complaints())
+        .chain(events.complaints());
     Ok(Recorded {
+        unreadable: unreadable.collect(),
+        is_whole: cycles.unreadable.is_empty(),
         figures: Some(Figures {
             path: location.db().display().to_string(),
             db_bytes: figures.db_bytes,
             wal_bytes: figures.wal_bytes,
             schema: figures.schema,
-            events_total: counts.iter().map(|count| count.total).sum(),
+            events_total: event_count::total(&counts.found),
         }),
         cycles: cycles
+            .found
             .into_iter()
             .map(|cycle| (cycle.unit.clone(), cycle.into()))
             .collect(),
-        events,
+        events: events.found,
     })
 }
 

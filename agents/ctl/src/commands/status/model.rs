@@ -54,6 +54,11 @@ pub struct Report {
     pub wrong: Vec<String>,
     /// What is worth knowing, and neither.
     pub notes: Vec<String>,
+    /// Rows of the store that are left out, and why.
+    pub unreadable: Vec<String>,
+    /// Whether every place was looked at that an agent could be known from.
+    #[serde(skip)]
+    pub knows_all_agents: bool,
 }
 
 /// The state of `roundsman.target`.

@@ -15,7 +15,12 @@ pub fn show(report: &Report, out: &mut Out) -> anyhow::Result<()> {
     head(report, out)?;
     writeln!(out)?;
     if report.agents.is_empty() {
-        writeln!(out, "No agent is installed here.")?;
+        let sentence = if report.knows_all_agents {
+            "No agent is installed here."
+        } else {
+            "No agent could be seen; there may be some."
+        };
+        writeln!(out, "{sentence}")?;
     } else {
         let heads = ["AGENT", "STATE", "BOOT", "LAST CYCLE", "NEXT", ""];
         let mut table = vec![heads.map(|head| Cell::styled(head, HEAD)).to_vec()];

@@ -1,10 +1,13 @@
 //! Reading events.
 
+use std::cell::Cell;
+
 use roundsman_kit::clock::Timestamp;
 use rusqlite::types::{ToSql, Value};
 
 use super::{COLUMNS, Event, EventId, Severity};
 use crate::error::Result;
+use crate::rows::{Page, Rows};
 use crate::tx::{Doing, ReadTx};
 
 /// Which events; everything that is set must hold.
@@ -68,7 +71,13 @@ impl Filter {
     }
 }
 
-fn select(tx: &ReadTx<'_>, conditions: &Conditions, limit: u32, order: &str) -> Result<Vec<Event>> {
+fn select(
+    tx: &ReadTx<'_>,
+    conditions: &Conditions,
+    limit: u32,
+    order: &str,
+    reached: &Cell<Option<EventId>>,
+) -> Result<Rows<Event>> {
     let clause = conditions.clause();
     let sql = format!("SELECT {COLUMNS} FROM event {clause} ORDER BY id {order} LIMIT :limit");
     let limit = Value::from(limit);
@@ -78,27 +87,52 @@ fn select(tx: &ReadTx<'_>, conditions: &Conditions, limit: u32, order: &str) -> 
         .map(|(name, value)| (name, value as &dyn ToSql))
         .collect();
     let doing = Doing::on("event", "select");
-    tx.rows(doing, &sql, &*params, Event::from_row)
+    tx.rows_apart(doing, &sql, &*params, &["id"], |row| {
+        reached.set(Some(EventId(row.get("id")?)));
+        Event::from_row(row)
+    })
 }
 
-/// The last `limit` events that pass, oldest first.
+/// The last `limit` events that pass, oldest first, all of them or none.
 ///
 /// # Errors
 /// That of SQLite, or a value that this version does not understand.
 pub fn last(tx: &ReadTx<'_>, filter: &Filter, limit: u32) -> Result<Vec<Event>> {
-    let mut events = select(tx, &filter.conditions(), limit, "DESC")?;
-    events.reverse();
+    last_apart(tx, filter, limit)?.whole()
+}
+
+/// The same, with those apart that this version cannot read.
+///
+/// # Errors
+/// That of SQLite.
+pub fn last_apart(tx: &ReadTx<'_>, filter: &Filter, limit: u32) -> Result<Rows<Event>> {
+    let mut events = select(tx, &filter.conditions(), limit, "DESC", &Cell::default())?;
+    events.found.reverse();
+    events.unreadable.reverse();
     Ok(events)
 }
 
 /// The first `limit` events after `id` that pass, oldest first: what a reader with a cursor asks.
+/// It goes on from where the page has reached, past rows that it could not read.
 ///
 /// # Errors
-/// As [`last`].
-pub fn after(tx: &ReadTx<'_>, filter: &Filter, id: EventId, limit: u32) -> Result<Vec<Event>> {
+/// As [`last_apart`].
+pub fn after(
+    tx: &ReadTx<'_>,
+    filter: &Filter,
+    id: EventId,
+    limit: u32,
+) -> Result<Page<Event, EventId>> {
     let mut conditions = filter.conditions();
     conditions.require("id > :after", ":after", id.0);
-    select(tx, &conditions, limit, "ASC")
+    let reached = Cell::default();
+    let rows = select(tx, &conditions, limit, "ASC", &reached)?;
+    let n_rows = rows.found.len() + rows.unreadable.len();
+    Ok(Page {
+        rows,
+        reached: reached.get(),
+        is_full: n_rows >= limit as usize,
+    })
 }
 
 const GET: &str = "\
