@@ -4,7 +4,7 @@
 //! `cargo bench -p roundsman-herald --bench deliver`; prints Markdown.
 
 #![allow(clippy::unwrap_used)] // a failed measurement is no measurement
-#![allow(dead_code, unreachable_pub)] // the client is herald's own, which uses more of it
+#![allow(dead_code, unused_imports)] // the client is herald's own, which uses more of it
 
 #[path = "../../src"]
 mod herald {
@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use herald::client::{Client, Request, Settings};
-use herald::{client, guard};
+use herald::guard;
 use hyper::body::Bytes;
 use receiver::{Arrival, Receiver};
 use roundsman_kit::Paths;
