@@ -124,7 +124,7 @@ fn samples_are_thinned_to_one_an_hour_and_go_at_last() {
         let (from, to) = (Timestamp(0), Timestamp(i64::MAX));
         let range =
             house.with(|store| store.read(|tx| sample::range(tx, "mill", "cpu", from, to, 10_000)));
-        let range = range.unwrap().into_iter();
+        let range = range.unwrap().rows.found.into_iter();
         range.map(|sample| sample.at.0).collect::<Vec<_>>()
     };
     let left = at(&house);
