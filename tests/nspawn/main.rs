@@ -11,3 +11,4 @@ mod lifecycle;
 mod package;
 mod page;
 mod prometheus;
+mod tending;

@@ -12,6 +12,9 @@ use crate::unit_files;
 /// What the names of all units of agents begin with.
 pub const PREFIX: &str = "roundsman-";
 
+/// What starts and stops all agents.
+pub const TARGET: &str = "roundsman.target";
+
 const SUFFIXES: [&str; 4] = ["service", "timer", "socket", "path"];
 
 /// An agent, or one instance of it, and its units.
@@ -69,6 +72,23 @@ impl Agent {
     /// Whether it has a unit file, and is not only mentioned by another unit.
     pub fn is_installed(&self) -> bool {
         self.units.iter().any(|unit| unit.load != "not-found")
+    }
+
+    /// Units that start at boot and are stopped, which is odd while `roundsman.target` is active.
+    /// A service that another unit of the agent starts when it is wanted is not one of them.
+    pub fn stopped(&self) -> impl Iterator<Item = &Unit> {
+        let is_service = |unit: &Unit| unit.name.ends_with(".service");
+        let is_up = |unit: &Unit| unit.active == "active";
+        let has_starter = self
+            .units
+            .iter()
+            .any(|unit| is_up(unit) && !is_service(unit));
+        self.units.iter().filter(move |unit| {
+            unit.load == "loaded"
+                && unit.active == "inactive"
+                && matches!(&*unit.enabled, "enabled" | "enabled-runtime")
+                && !(has_starter && is_service(unit))
+        })
     }
 
     /// Its loaded unit with this suffix.

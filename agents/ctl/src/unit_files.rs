@@ -2,7 +2,7 @@
 //! container, a tree that is being prepared).
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -126,6 +126,34 @@ fn drop_ins(paths: &Paths, unit: &str) -> impl Iterator<Item = PathBuf> {
     found.into_values()
 }
 
+/// Drop-ins of `unit` that are not among those that systemd has `loaded`. It does not notice
+/// them itself where their directory is new (`NeedDaemonReload=no`).
+pub fn unread_drop_ins(paths: &Paths, unit: &str, loaded: &[String]) -> Vec<PathBuf> {
+    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let loaded: Vec<PathBuf> = loaded.iter().map(|path| paths.at(path)).collect();
+    let is_read = |file: &PathBuf| {
+        let mut loaded = loaded.iter();
+        loaded.any(|read| {
+            // Of two with one name in directories of different range only one takes effect.
+            let is_other_range = file.file_name() == read.file_name()
+                && directory_name(file) != directory_name(read);
+            is_other_range || real(read) == real(file)
+        })
+    };
+    // An empty one, and a link to /dev/null, only hide others.
+    let says_something = |file: &PathBuf| {
+        fs::metadata(file).is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0)
+    };
+    drop_ins(paths, unit)
+        .filter(|file| says_something(file) && !is_read(file))
+        .collect()
+}
+
+/// `roundsman-.service.d` of a drop-in there.
+fn directory_name(file: &Path) -> Option<&OsStr> {
+    file.parent()?.file_name()
+}
+
 /// The drop-in directories of a unit, the most particular first: its own, its template's, one
 /// per dash in its prefix, its type's.
 fn drop_in_names(unit: &str) -> Vec<String> {
@@ -191,6 +219,35 @@ mod tests {
         ]);
         assert_eq!(values(&paths, "a-b.service", "Key"), ["4"]);
         assert_eq!(values(&paths, "a-c.service", "Key"), ["2   3"]);
+    }
+
+    #[test]
+    fn drop_ins_that_systemd_has_not_read_are_found() {
+        let (_dir, paths) = tree(&[
+            ("/usr/lib/systemd/system/a-.service.d/10.conf", "[Service]"),
+            ("/usr/lib/systemd/system/a-b.service.d/20.conf", "[Service]"),
+            ("/etc/systemd/system/a-b.service.d/20.conf", "[Service]"),
+            ("/etc/systemd/system/a-b.service.d/30.conf", ""),
+            ("/run/systemd/system/a-.service.d/40.conf", "[Service]"),
+            ("/etc/systemd/system/a-b.service.d/10.conf", "[Service]"),
+        ]);
+        symlink("usr/lib", paths.at("/lib")).unwrap();
+        let masked = paths.at("/etc/systemd/system/a-b.service.d/50.conf");
+        symlink("/dev/null", masked).unwrap();
+        let unread = |loaded: &[&str]| {
+            let loaded: Vec<String> = loaded.iter().map(|path| (*path).to_owned()).collect();
+            unread_drop_ins(&paths, "a-b.service", &loaded)
+        };
+        let common = "/lib/systemd/system/a-.service.d/10.conf";
+        let override_ = "/etc/systemd/system/a-b.service.d/20.conf";
+        let new = "/run/systemd/system/a-.service.d/40.conf";
+        assert_eq!(
+            unread(&[common, override_, new]),
+            [""; 0].map(PathBuf::from)
+        );
+        assert_eq!(unread(&[common, override_]), [paths.at(new)]);
+        let hidden = "/usr/lib/systemd/system/a-b.service.d/20.conf";
+        assert_eq!(unread(&[common, hidden, new]), [paths.at(override_)]);
     }
 
     #[test]

@@ -163,7 +163,11 @@ pub enum Error {
         source: Cause,
     },
     /// The file system is mounted read-only.
-    #[error("{at}: the file system is read-only; see `dmesg`, then mount it read-write")]
+    #[error(
+        "{at}: the file system is read-only; mount it read-write (see `dmesg`), or, if only the \
+         sandbox of a unit shows it so, add the directory to its ReadWritePaths= (`sudo roundsman \
+         check` says how)"
+    )]
     ReadOnly {
         /// What was being done.
         at: At,

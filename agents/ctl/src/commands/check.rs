@@ -9,8 +9,11 @@ mod mounts;
 mod ports;
 mod store;
 mod units;
+mod writable;
 
+use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -19,6 +22,7 @@ use roundsman_kit::config::Finding;
 use serde::Serialize;
 
 use crate::host::{Host, OUTSIDER};
+use crate::programs;
 use crate::systemd::Manager;
 use crate::terminal::{BAD, GOOD, ODD, Out, escape};
 
@@ -150,6 +154,8 @@ pub struct Surroundings<'h> {
     pub host: &'h Host,
     /// Its service manager, if there is one.
     pub manager: Option<Manager>,
+    /// The agents' own programs, by agent.
+    pub programs: BTreeMap<String, PathBuf>,
     /// Its agents.
     pub agents: Vec<crate::agents::Agent>,
 }
@@ -168,6 +174,7 @@ impl Options {
         };
         let around = Surroundings {
             host,
+            programs: programs::all(),
             agents: crate::agents::discover(host, manager.as_ref())?,
             manager,
         };
@@ -178,6 +185,7 @@ impl Options {
             report.unchecked(Part::Account, about, OUTSIDER);
         } else {
             let configured = agents::check(&around, &mut report);
+            writable::check(&around, &configured, &mut report);
             mounts::check(&around, &configured, &mut report);
             files::check(&around, &mut report);
             store::check(&around, &mut report);

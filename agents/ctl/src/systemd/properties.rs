@@ -100,6 +100,18 @@ pub struct Service {
     pub credentials: Vec<Credential>,
 }
 
+impl Service {
+    /// Whether its sandbox lets it write below `path`.
+    pub fn can_write_below(&self, path: &str) -> bool {
+        let covers = |allowed: &String| {
+            // `-` and `+` are prefixes of systemd.exec(5), not part of the path.
+            let allowed = allowed.trim_start_matches(['-', '+']).trim_end_matches('/');
+            path == allowed || path.starts_with(&format!("{allowed}/"))
+        };
+        self.protect_system != "strict" || self.read_write_paths.iter().any(covers)
+    }
+}
+
 /// A credential of a service, by any of the settings of systemd.exec(5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Credential {

@@ -20,9 +20,9 @@ pub type Values = BTreeMap<String, Value>;
 
 /// Asks every program, by its instances where units name some.
 pub fn check(around: &Surroundings, report: &mut Report) -> Values {
-    let programs = programs::all();
+    let programs = &around.programs;
     let mut configured = Values::new();
-    for name in names(around, &programs) {
+    for name in names(around, programs) {
         let (agent, instance) = match name.split_once('@') {
             Some((agent, instance)) => (agent, Some(instance).filter(|text| !text.is_empty())),
             None => (name.as_str(), None),

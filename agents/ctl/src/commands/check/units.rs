@@ -1,12 +1,16 @@
 //! Units as systemd has loaded them: whether it could, and whether a drop-in of this host has
 //! taken away what the agent relies on, or its sandbox.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use super::{Part, Report, Surroundings};
-use crate::agents::{Agent, PREFIX, Unit};
+use crate::agents::{Agent, PREFIX, TARGET, Unit};
 use crate::systemd::{self, Manager, Service};
+use crate::unit_files;
 
 /// What every agent's unit writes to; `ReadWritePaths=` of the common drop-in names both.
-const STATE: &str = "/var/lib/roundsman";
+pub(super) const STATE: &str = "/var/lib/roundsman";
 const RUN: &str = "/run/roundsman";
 const GROUP: &str = "roundsman";
 /// Others must not read what an agent writes, its group must be able to.
@@ -17,9 +21,14 @@ pub fn check(around: &Surroundings, report: &mut Report) {
     let Some(manager) = &around.manager else {
         return;
     };
+    let target = manager.unit(TARGET);
+    let is_up = target.is_ok_and(|target| target.active == "active");
     for agent in &around.agents {
         for unit in &agent.units {
             let before = report.n_findings();
+            if is_up && agent.stopped().any(|stopped| stopped.name == unit.name) {
+                stopped(&unit.name, report);
+            }
             if let Err(failure) = look(around, manager, agent, unit, report) {
                 report.unchecked(Part::Unit, &unit.name, format!("{failure:#}"));
             } else if report.n_findings() == before {
@@ -27,6 +36,16 @@ pub fn check(around: &Surroundings, report: &mut Report) {
             }
         }
     }
+}
+
+/// It would be started with the machine, and does not run now.
+fn stopped(name: &str, report: &mut Report) {
+    report.found(
+        Part::Unit,
+        (name, "ActiveState=inactive"),
+        format!("it starts at boot and {TARGET} is active, but it is stopped"),
+        format!("systemctl start {name}"),
+    );
 }
 
 fn look(
@@ -51,19 +70,28 @@ fn look(
         unusable(&unit.name, &seen.load, &seen.load_error, report);
         return Ok(());
     }
-    if seen.needs_reload {
-        report.found(
-            Part::Unit,
-            (&unit.name, ""),
-            "its files have changed since systemd read them",
-            "systemctl daemon-reload",
-        );
+    if let Some(reason) = unread(around, &unit.name, &seen) {
+        let remedy = "systemctl daemon-reload, and restart it";
+        report.found(Part::Unit, (&unit.name, ""), reason, remedy);
     }
     if unit.name.ends_with(".service") {
         let service = manager.service(&unit.name)?;
         settings(around, agent, &seen, &service, report);
     }
     Ok(())
+}
+
+/// What of its files systemd has not read.
+fn unread(around: &Surroundings, name: &str, seen: &systemd::Unit) -> Option<String> {
+    if seen.needs_reload {
+        return Some("its files have changed since systemd read them".to_owned());
+    }
+    let files = unit_files::unread_drop_ins(around.host.paths(), name, &seen.drop_ins);
+    let names: Vec<String> = files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
+    (!names.is_empty()).then(|| format!("systemd has not read {} yet", names.join(", ")))
 }
 
 fn unusable(name: &str, state: &str, why: &str, report: &mut Report) {
@@ -121,11 +149,22 @@ fn settings(
         wrong(format!("UMask={:04o}", service.umask), reason);
     }
     sandbox(service, &mut wrong);
+    let expected = around.programs.get(agent.name_and_instance().0);
     for program in &service.programs {
-        if !around.host.paths().at(program).exists() {
-            wrong(format!("ExecStart={program}"), "there is no such program");
+        if let Some(reason) = misled(&around.host.paths().at(program), expected) {
+            wrong(format!("ExecStart={program}"), &reason);
         }
     }
+}
+
+/// What is wrong with the program that a unit starts, where the agent's own is known.
+fn misled(program: &Path, expected: Option<&PathBuf>) -> Option<String> {
+    let Ok(found) = fs::canonicalize(program) else {
+        return Some("there is no such program".to_owned());
+    };
+    let expected = expected?;
+    let is_other = fs::canonicalize(expected).is_ok_and(|expected| expected != found);
+    is_other.then(|| format!("it starts another program than {}", expected.display()))
 }
 
 /// What the common drop-in gives every agent.
@@ -169,18 +208,7 @@ fn own_drop_ins(seen: &systemd::Unit) -> Vec<&str> {
 
 /// Directories of ours that a service in a read-only system cannot write to.
 fn missing_paths(service: &Service) -> Vec<&'static str> {
-    if service.protect_system != "strict" {
-        return Vec::new();
-    }
-    let covers = |allowed: &str, path: &str| {
-        // `-` and `+` are prefixes of systemd.exec(5), not part of the path.
-        let allowed = allowed.trim_start_matches(['-', '+']).trim_end_matches('/');
-        path == allowed || path.starts_with(&format!("{allowed}/"))
-    };
-    let is_missing = |path: &&str| {
-        let mut allowed = service.read_write_paths.iter();
-        !allowed.any(|allowed| covers(allowed, path))
-    };
+    let is_missing = |path: &&str| !service.can_write_below(path);
     [STATE, RUN].into_iter().filter(is_missing).collect()
 }
 
@@ -191,6 +219,24 @@ fn or<'t>(text: &'t str, other: &'t str) -> &'t str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_unit_starts_the_program_of_its_agent() {
+        let dir = tempfile::tempdir().unwrap();
+        let [own, other, link, gone] =
+            ["own", "other", "link", "gone"].map(|name| dir.path().join(name));
+        fs::write(&own, "").unwrap();
+        fs::write(&other, "").unwrap();
+        std::os::unix::fs::symlink(&own, &link).unwrap();
+        assert_eq!(misled(&own, Some(&own)), None);
+        assert_eq!(misled(&link, Some(&own)), None);
+        assert_eq!(misled(&other, None), None, "an agent of somebody else");
+        let reason = misled(&other, Some(&own)).unwrap();
+        assert!(reason.starts_with("it starts another program than "));
+        for expected in [None, Some(&own)] {
+            assert_eq!(misled(&gone, expected).unwrap(), "there is no such program");
+        }
+    }
 
     #[test]
     fn writable_paths_cover_what_lies_below_them() {

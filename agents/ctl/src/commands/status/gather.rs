@@ -8,12 +8,10 @@ use roundsman_store::event::{Event, Filter, Severity};
 use roundsman_store::{Error, cycle, event, event_count};
 
 use super::model::{Figures, LastCycle, Report, Row, State, Target};
-use crate::agents::{self, Agent};
+use crate::agents::{self, Agent, TARGET};
 use crate::host::Host;
 use crate::moment;
 use crate::systemd::Manager;
-
-const TARGET: &str = "roundsman.target";
 
 /// How far back events are recent, and how many of them are shown.
 const RECENT: Duration = Duration::from_secs(24 * 3600);
@@ -68,7 +66,8 @@ pub fn report(host: &Host) -> Report {
         knows_all_agents = false;
         Vec::new()
     });
-    let mut rows = rows(discovered, recorded.cycles);
+    let is_up = target.as_ref().is_some_and(Target::is_active);
+    let mut rows = rows(discovered, recorded.cycles, is_up);
     if let Some(manager) = &manager {
         for row in &mut rows {
             if let Err(failure) = complete(row, manager) {
@@ -108,7 +107,7 @@ fn judge(report: &Report) -> State {
     let target_is_down = report
         .target
         .as_ref()
-        .is_some_and(|target| target.state != "active");
+        .is_some_and(|target| !target.is_active());
     let has_failed = report.agents.iter().any(|row| !row.is_well);
     if target_is_down || has_failed || !report.wrong.is_empty() {
         State::Degraded
@@ -160,7 +159,7 @@ fn recorded(host: &Host, at: Timestamp) -> anyhow::Result<Recorded> {
 
 /// One row per agent, also for those that only the store knows: in a container there are no
 /// units.
-fn rows(agents: Vec<Agent>, mut cycles: BTreeMap<String, LastCycle>) -> Vec<Row> {
+fn rows(agents: Vec<Agent>, mut cycles: BTreeMap<String, LastCycle>, is_up: bool) -> Vec<Row> {
     let worth_a_line = |agent: &Agent| {
         agent.is_installed() && (cycles.contains_key(&agent.name) || !agent.is_idle_instance())
     };
@@ -169,12 +168,12 @@ fn rows(agents: Vec<Agent>, mut cycles: BTreeMap<String, LastCycle>) -> Vec<Row>
         .into_iter()
         .map(|agent| {
             let cycle = cycles.remove(&agent.name);
-            Row::new(agent, cycle)
+            Row::new(agent, cycle, is_up)
         })
         .collect();
     rows.extend(cycles.into_iter().map(|(name, cycle)| {
         let units = Vec::new();
-        Row::new(Agent { name, units }, Some(cycle))
+        Row::new(Agent { name, units }, Some(cycle), is_up)
     }));
     rows.sort_by(|a, b| a.name.cmp(&b.name));
     // A template is only worth a line while it has no instance.

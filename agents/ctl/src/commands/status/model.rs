@@ -72,6 +72,13 @@ pub struct Target {
     pub since: Option<Timestamp>,
 }
 
+impl Target {
+    /// Whether the agents are to run.
+    pub fn is_active(&self) -> bool {
+        self.state == "active"
+    }
+}
+
 /// Figures of the store.
 #[derive(Debug, Serialize)]
 pub struct Figures {
@@ -92,7 +99,8 @@ pub struct Figures {
 pub struct Row {
     /// Its name with its instance.
     pub name: String,
-    /// Whether neither its units nor its last cycle have failed.
+    /// Whether neither its units nor its last cycle have failed, and none of them is stopped
+    /// that should run.
     pub is_well: bool,
     /// One word for what it is at: `running`, `waiting`, `listening`, `failed`, `inactive`, …;
     /// empty if systemd could not be asked.
@@ -105,6 +113,8 @@ pub struct Row {
     pub next_at: Option<Timestamp>,
     /// Its units.
     pub units: Vec<Unit>,
+    /// Those of them that start at boot and are stopped, while `roundsman.target` is active.
+    pub stopped: Vec<String>,
     /// Its last cycle; none if it recorded none.
     pub cycle: Option<LastCycle>,
 }
@@ -152,19 +162,23 @@ impl From<Cycle> for LastCycle {
 }
 
 impl Row {
-    /// The agent as systemd sees it, with what it recorded itself.
-    pub fn new(agent: Agent, cycle: Option<LastCycle>) -> Self {
+    /// The agent as systemd sees it, with what it recorded itself. `is_up`: `roundsman.target`
+    /// is active.
+    pub fn new(agent: Agent, cycle: Option<LastCycle>, is_up: bool) -> Self {
         let is_broken = |unit: &Unit| {
             unit.active == "failed"
                 || unit.sub == "auto-restart"
                 || matches!(&*unit.load, "bad-setting" | "error")
         };
         let has_failed = agent.units.iter().any(is_broken);
+        let stopped = agent.stopped().filter(|_| is_up);
+        let stopped: Vec<String> = stopped.map(|unit| unit.name.clone()).collect();
         let cycle_is_well = cycle
             .as_ref()
             .is_none_or(|cycle| cycle.outcome == Outcome::Ok);
         Self {
-            is_well: !has_failed && cycle_is_well,
+            is_well: !has_failed && stopped.is_empty() && cycle_is_well,
+            stopped,
             state: state(&agent),
             enabled: enabled(&agent),
             restarts: 0,
@@ -277,7 +291,7 @@ mod tests {
                 true,
             ),
         ] {
-            let row = Row::new(agent(units), None);
+            let row = Row::new(agent(units), None, true);
             assert_eq!(
                 (row.state.as_str(), row.enabled.as_str(), row.is_well),
                 (word, boot, is_well)
@@ -286,10 +300,35 @@ mod tests {
     }
 
     #[test]
+    fn what_starts_at_boot_and_is_stopped_is_not_well_while_the_target_is_up() {
+        let timer = ("timer", "inactive", "dead", "enabled");
+        let socket = ("socket", "inactive", "dead", "enabled");
+        let idle = ("service", "inactive", "dead", "static");
+        let daemon = ("service", "inactive", "dead", "enabled");
+        let running = ("service", "active", "running", "enabled");
+        for (units, stopped) in [
+            (&[idle, timer][..], &["roundsman-x.timer"][..]),
+            (&[running, socket], &["roundsman-x.socket"]),
+            (&[daemon], &["roundsman-x.service"]),
+            (
+                &[daemon, socket],
+                &["roundsman-x.service", "roundsman-x.socket"],
+            ),
+            (&[daemon, ("socket", "active", "listening", "enabled")], &[]),
+            (&[idle, ("timer", "inactive", "dead", "disabled")], &[]),
+        ] {
+            let row = Row::new(agent(units), None, true);
+            assert_eq!(row.stopped, stopped);
+            assert_eq!(row.is_well, stopped.is_empty());
+            assert!(Row::new(agent(units), None, false).is_well);
+        }
+    }
+
+    #[test]
     fn a_broken_unit_file_is_not_well_and_a_masked_one_says_so() {
         let mut broken = agent(&[("service", "inactive", "dead", "")]);
         broken.units[0].load = "bad-setting".into();
-        let row = Row::new(broken, None);
+        let row = Row::new(broken, None, true);
         assert_eq!((row.state.as_str(), row.is_well), ("bad-setting", false));
     }
 }

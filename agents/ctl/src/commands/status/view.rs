@@ -53,7 +53,7 @@ fn head(report: &Report, out: &mut Out) -> anyhow::Result<()> {
         out.paint(style, words)
     )?;
     if let Some(target) = &report.target {
-        let style = if target.state == "active" { GOOD } else { BAD };
+        let style = if target.is_active() { GOOD } else { BAD };
         let state = out.paint(style, &target.state);
         let since = target.since.map(|since| {
             format!(
@@ -130,6 +130,12 @@ fn cells(row: &Row, report: &Report) -> Vec<Cell> {
 /// What the agent said last, after how often that has failed and how often it was restarted.
 fn sentence(row: &Row) -> (String, Style) {
     let mut parts = Vec::new();
+    if !row.stopped.is_empty() {
+        parts.push(format!(
+            "stopped: systemctl start {}",
+            row.stopped.join(" ")
+        ));
+    }
     if row.restarts > 0 {
         parts.push(format!("restarted {}", times(u64::from(row.restarts))));
     }
@@ -150,6 +156,9 @@ fn sentence(row: &Row) -> (String, Style) {
             parts.push("degraded".to_owned());
         }
         parts.push(cycle.sentence.clone());
+    }
+    if !row.stopped.is_empty() {
+        style = BAD;
     }
     (parts.join(": "), style)
 }
