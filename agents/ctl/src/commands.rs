@@ -3,6 +3,8 @@
 mod check;
 mod completions;
 mod credential;
+mod deliveries;
+mod endpoints;
 mod events;
 mod man;
 mod samples;
@@ -24,6 +26,10 @@ pub enum Command {
     Status(status::Options),
     /// Show events, and follow them as they happen
     Events(events::Options),
+    /// Show what is owed to endpoints, send it again, drop it
+    Deliveries(deliveries::Options),
+    /// Show where events are sent, and whether they arrive; enable and disable
+    Endpoints(endpoints::Options),
     /// Check configuration, units, credentials, store and permissions
     Check(check::Options),
     /// Give an agent a secret, list what it has, take one away
@@ -49,6 +55,8 @@ impl Command {
         match self {
             Self::Status(options) => options.run(host, out),
             Self::Events(options) => options.run(host, out),
+            Self::Deliveries(options) => options.run(host, out),
+            Self::Endpoints(options) => options.run(host, out),
             Self::Check(options) => options.run(host, out),
             Self::Credential(options) => options.run(host, out),
             Self::WatchUnit(options) => options.run(host, out),

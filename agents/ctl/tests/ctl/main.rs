@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests
 
 mod check;
+mod deliveries;
 mod events;
 mod files;
 mod status;
