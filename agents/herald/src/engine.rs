@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use roundsman_kit::clock::Timestamp;
 use roundsman_store::endpoint::Endpoint;
-use roundsman_store::{Result, Store};
+use roundsman_store::{Result, Store, delivery};
 
 use crate::client::{Outcome, retry_after};
 use crate::config::Settings;
 use crate::intake::Intake;
 use crate::lane::{Lane, Offer};
-use crate::plan::Reply;
-use crate::record::{Ended, Record, meet, tell};
+use crate::plan::{Reply, Turn};
+use crate::record::{Ended, Record, Told, meet, tell, told_down};
 use crate::sender::{Finished, Job, Sender};
 
 /// How often deliveries that have become too old are looked for.
@@ -27,6 +27,8 @@ pub struct Engine {
     intake: Intake,
     lanes: BTreeMap<String, Lane>,
     known: BTreeMap<String, Endpoint>,
+    /// Endpoints whose last event says that they take nothing.
+    told_down: BTreeSet<String>,
     /// Attempts that have ended and are not recorded yet.
     ended: Vec<Ended>,
     expired_at: Option<Instant>,
@@ -68,6 +70,7 @@ impl Engine {
             intake: Intake::default(),
             lanes: BTreeMap::new(),
             known: BTreeMap::new(),
+            told_down: BTreeSet::new(),
             ended: Vec::new(),
             expired_at: None,
             is_behind: true,
@@ -79,23 +82,19 @@ impl Engine {
     ///
     /// # Errors
     /// That of the store; then nothing has changed.
-    pub fn adopt(
-        &mut self,
-        settings: &Settings,
-        lanes: Vec<Lane>,
-        left_out: &BTreeSet<String>,
-        now: Timestamp,
-    ) -> Result<()> {
+    pub fn adopt(&mut self, settings: &Settings, lanes: Vec<Lane>, now: Timestamp) -> Result<()> {
         let agent = self.agent;
         let fingerprints: BTreeMap<&str, String> = lanes
             .iter()
             .map(|lane| (lane.name.as_str(), fingerprint(lane)))
             .collect();
-        let (intake, known) = self.store.write(|tx| {
-            let intake = Intake::load(agent, tx, settings, left_out, now)?;
-            Ok((intake, meet(tx, &fingerprints, now)?))
+        let (intake, known, down) = self.store.write(|tx| {
+            let intake = Intake::load(agent, tx, settings, now)?;
+            let known = meet(tx, &fingerprints, now)?;
+            let down = told_down(tx, agent, &known)?;
+            Ok((intake, known, down))
         })?;
-        (self.intake, self.known) = (intake, known);
+        (self.intake, self.known, self.told_down) = (intake, known, down);
         self.is_behind = true;
         let mut former = std::mem::take(&mut self.lanes);
         for lane in lanes {
@@ -109,6 +108,16 @@ impl Engine {
             self.lanes.insert(lane.name.clone(), lane);
         }
         Ok(())
+    }
+
+    /// Forgets the positions of triggers that have left the files; `left_out` are still there,
+    /// with a fault.
+    ///
+    /// # Errors
+    /// That of the store.
+    pub fn forget(&mut self, left_out: &BTreeSet<String>) -> Result<()> {
+        let intake = &self.intake;
+        self.store.write(|tx| intake.forget(tx, left_out))
     }
 
     /// Whether the sending thread answers.
@@ -215,7 +224,7 @@ impl Engine {
         let written = if may_tell {
             self.store.publish(|tx| {
                 let written = writer.write(tx)?;
-                tell(tx, self.agent, &written, now)?;
+                tell(tx, self.agent, &written.turns, now)?;
                 Ok(written)
             })?
         } else {
@@ -234,10 +243,44 @@ impl Engine {
         self.totals.done += written.totals.done;
         self.totals.failed += written.totals.failed;
         self.totals.parked += written.totals.parked;
+        for (name, turn, _) in &written.turns {
+            match turn {
+                Turn::Opened | Turn::Disabled => self.told_down.insert(name.clone()),
+                Turn::Recovered => self.told_down.remove(name),
+            };
+        }
         crate::report::turns(&written.turns);
         crate::report::parked(&written.parked);
+        let has_told = self.tell_returned(now)?;
         // Events of our own are no news from others.
-        Ok(written.taken.is_more || !written.turns.is_empty())
+        Ok(written.taken.is_more || !written.turns.is_empty() || has_told)
+    }
+
+    /// Ends the condition of endpoints that somebody has enabled, or given other settings: no
+    /// attempt tells of these. Its deliveries are due at once. True if there were any.
+    fn tell_returned(&mut self, now: Timestamp) -> Result<bool> {
+        let is_well = |name: &String| {
+            let row = self.known.get(name);
+            row.is_none_or(|row| row.opened_at.is_none() && row.disabled_at.is_none())
+        };
+        let back = self.told_down.iter().filter(|name| is_well(name));
+        let turns: Vec<Told> = back
+            .map(|name| (name.clone(), Turn::Recovered, String::new()))
+            .collect();
+        if turns.is_empty() {
+            return Ok(false);
+        }
+        self.store.publish(|tx| {
+            for (name, ..) in &turns {
+                delivery::due_at_once(tx, name, now)?;
+            }
+            tell(tx, self.agent, &turns, now)
+        })?;
+        for (name, ..) in &turns {
+            self.told_down.remove(name);
+        }
+        crate::report::turns(&turns);
+        Ok(true)
     }
 
     fn read_offers(&mut self, now: Timestamp) -> Result<Vec<(String, Offer)>> {

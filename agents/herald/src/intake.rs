@@ -44,8 +44,7 @@ pub struct Taken {
 
 impl Intake {
     /// The triggers of these settings, at the positions that the store has for them. One that is
-    /// new begins where it says. Those of triggers that are in neither `settings` nor `left_out`
-    /// are forgotten.
+    /// new begins where it says.
     ///
     /// # Errors
     /// That of the store.
@@ -53,7 +52,6 @@ impl Intake {
         agent: &'static str,
         tx: &WriteTx<'_>,
         settings: &Settings,
-        left_out: &BTreeSet<String>,
         now: Timestamp,
     ) -> Result<Self> {
         let mut known = BTreeMap::new();
@@ -63,8 +61,6 @@ impl Intake {
             };
             if settings.triggers.contains_key(name) {
                 known.insert(name.to_owned(), row.position.parse().ok().map(EventId));
-            } else if !left_out.contains(name) {
-                cursor::remove(tx, agent, &row.stream)?;
             }
         }
         let mut triggers = BTreeMap::new();
@@ -83,6 +79,22 @@ impl Intake {
             triggers.insert(name.clone(), Trigger { matcher, position });
         }
         Ok(Self { agent, triggers })
+    }
+
+    /// Forgets the positions of triggers that are neither in use nor left out for a fault.
+    ///
+    /// # Errors
+    /// That of the store.
+    pub fn forget(&self, tx: &WriteTx<'_>, left_out: &BTreeSet<String>) -> Result<()> {
+        for row in cursor::list(tx, self.agent)? {
+            let Some(name) = row.stream.strip_prefix(READER) else {
+                continue;
+            };
+            if !self.triggers.contains_key(name) && !left_out.contains(name) {
+                cursor::remove(tx, self.agent, &row.stream)?;
+            }
+        }
+        Ok(())
     }
 
     /// Looks at the next events, and adds what is owed for them.

@@ -125,8 +125,10 @@ pub fn judge(
     let fate = match blame {
         Blame::Nobody => Fate::Done,
         Blame::Endpoint(error) => {
-            // While the circuit is open, or just opens, no delivery pays for it.
-            let counts = !was_open && endpoint.opened_at.is_none();
+            // While the circuit is open, or just opens, no delivery pays for it, nor for an
+            // endpoint that wants nothing at all.
+            let is_shut = endpoint.opened_at.is_some() || endpoint.disabled_at.is_some();
+            let counts = !was_open && !is_shut;
             let pause = match counts {
                 true => pause(terms, attempts, dice),
                 false => Some(Duration::ZERO),
@@ -176,9 +178,13 @@ fn note(
     endpoint.last_failure = Some(now);
     endpoint.last_error = Some(error.clone());
     if matches!(reply, Reply::Answered { status: 410, .. }) {
-        endpoint.disabled_at = Some(now);
-        endpoint.disabled_reason = Some("it answered 410 Gone".into());
-        return Some(Turn::Disabled);
+        // Others that were under way get the same answer, which is no news.
+        let is_news = endpoint.disabled_at.is_none();
+        if is_news {
+            endpoint.disabled_at = Some(now);
+            endpoint.disabled_reason = Some("it answered 410 Gone".into());
+        }
+        return is_news.then_some(Turn::Disabled);
     }
     let opens = endpoint.opened_at.is_none() && endpoint.failures >= FAULTS_TO_OPEN;
     if opens {
@@ -202,7 +208,10 @@ fn works(endpoint: &mut Endpoint, blame: &Blame, now: Timestamp) -> Option<Turn>
     let recovered = endpoint.opened_at.is_some();
     endpoint.failures = 0;
     endpoint.opened_at = None;
-    endpoint.not_before = None;
+    // The pause that it has asked for outlasts the answers to what was under way before.
+    if recovered {
+        endpoint.not_before = None;
+    }
     if matches!(blame, Blame::Nobody) {
         endpoint.last_success = Some(now);
     }

@@ -1,6 +1,6 @@
 //! What one turn writes: how attempts ended, what is owed for new events, what has become too old.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use roundsman_kit::clock::Timestamp;
 use roundsman_store::delivery::{self, Attempt, DeliveryId};
@@ -28,6 +28,9 @@ pub struct Ended {
     pub answer: Vec<u8>,
 }
 
+/// An endpoint, what happened to it, and what was wrong.
+pub type Told = (String, Turn, String);
+
 /// What a transaction came to, for the time after it.
 #[derive(Default)]
 pub struct Written {
@@ -40,7 +43,7 @@ pub struct Written {
     /// What was added to the totals.
     pub totals: Totals,
     /// What happened to endpoints, and what was wrong.
-    pub turns: Vec<(String, Turn, String)>,
+    pub turns: Vec<Told>,
     /// What was parked, and why.
     pub parked: Vec<(DeliveryId, String, String)>,
 }
@@ -164,9 +167,9 @@ impl Record<'_> {
 ///
 /// # Errors
 /// That of the store.
-pub fn tell(tx: &EventTx<'_>, agent: &str, written: &Written, now: Timestamp) -> Result<()> {
-    for (name, turn, error) in &written.turns {
-        let correlation = format!("{agent}:endpoint:{name}");
+pub fn tell(tx: &EventTx<'_>, agent: &str, turns: &[Told], now: Timestamp) -> Result<()> {
+    for (name, turn, error) in turns {
+        let correlation = correlation(agent, name);
         let kind = format!("{agent}.endpoint");
         let event = match turn {
             Turn::Opened => NewEvent::firing(now, agent, &kind, &correlation)
@@ -186,6 +189,29 @@ pub fn tell(tx: &EventTx<'_>, agent: &str, written: &Written, now: Timestamp) ->
         )?;
     }
     Ok(())
+}
+
+/// The endpoints whose last event says that they take nothing.
+///
+/// # Errors
+/// That of the store.
+pub fn told_down(
+    tx: &WriteTx<'_>,
+    agent: &str,
+    known: &BTreeMap<String, Endpoint>,
+) -> Result<BTreeSet<String>> {
+    let mut down = BTreeSet::new();
+    for name in known.keys() {
+        let last = event::latest_of(tx, &correlation(agent, name))?;
+        if last.is_some_and(|event| event.state == event::State::Firing) {
+            down.insert(name.clone());
+        }
+    }
+    Ok(down)
+}
+
+fn correlation(agent: &str, endpoint: &str) -> String {
+    format!("{agent}:endpoint:{endpoint}")
 }
 
 /// Brings table `endpoint` in line with the configuration.

@@ -40,6 +40,7 @@ pub fn run(ctx: &mut Context, settings: Settings) -> anyhow::Result<()> {
         .fault(Class::Unavailable, || "starting the thread that sends")?;
     let mut engine = Engine::new(ctx.agent(), store, sender);
     adopt(ctx, &mut engine, &settings)?;
+    forget(ctx, &mut engine)?;
     let herald = Herald {
         engine: Rc::new(RefCell::new(engine)),
         settings,
@@ -96,6 +97,13 @@ fn adopt(ctx: &Context, engine: &mut Engine, settings: &Settings) -> anyhow::Res
             }
         }
     }
+    engine.adopt(settings, lanes, ctx.clock().now())?;
+    Ok(())
+}
+
+/// Forgets triggers that have left the files. What was left out is known only once a
+/// configuration is in force.
+fn forget(ctx: &Context, engine: &mut Engine) -> roundsman_store::Result<()> {
     let left_out: BTreeSet<String> = ctx
         .left_out()
         .iter()
@@ -103,8 +111,7 @@ fn adopt(ctx: &Context, engine: &mut Engine, settings: &Settings) -> anyhow::Res
         .filter_map(|rest| rest.split('.').next())
         .map(str::to_owned)
         .collect();
-    engine.adopt(settings, lanes, &left_out, ctx.clock().now())?;
-    Ok(())
+    engine.forget(&left_out)
 }
 
 struct Herald {
@@ -204,6 +211,9 @@ impl Herald {
         });
         if let Some(fresh) = adopted {
             self.settings = fresh;
+            if let Err(error) = forget(ctx, &mut self.engine.borrow_mut()) {
+                log::warn!("positions of former triggers are kept for now: {error}");
+            }
         }
     }
 

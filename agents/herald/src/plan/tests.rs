@@ -71,6 +71,13 @@ fn gone_disables_the_endpoint_and_keeps_the_delivery() {
     assert!(matches!(fate, Fate::Retry { .. }), "{fate:?}");
     assert_eq!(turn, Some(Turn::Disabled));
     assert_eq!(gate(&endpoint, NOW), Gate::Shut);
+    // One that was under way too does not pay either, at the end of its schedule, and is no news.
+    let (fate, turn) = one(&answered(410), 3, &mut endpoint);
+    assert!(
+        matches!(fate, Fate::Retry { counts: false, .. }),
+        "{fate:?}"
+    );
+    assert_eq!(turn, None);
 }
 
 #[test]
@@ -124,6 +131,9 @@ fn an_endpoint_gets_the_pause_it_asks_for_within_reason() {
         } else {
             Gate::Until(until)
         };
+        assert_eq!(gate(&endpoint, NOW), expected);
+        // An answer to what was under way before does not end the pause.
+        one(&answered(204), 0, &mut endpoint);
         assert_eq!(gate(&endpoint, NOW), expected);
     }
 }

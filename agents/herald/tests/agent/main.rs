@@ -1,0 +1,11 @@
+//! The real program on a real store, with receivers on the loopback interface.
+
+#![allow(clippy::unwrap_used)] // helpers of tests
+
+mod crash;
+mod endpoints;
+mod lanes;
+mod order;
+mod receiver;
+mod reload;
+mod support;
