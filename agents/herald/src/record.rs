@@ -98,7 +98,7 @@ impl Record<'_> {
         }
         (written.taken, written.reached) = self.intake.take(tx, self.now)?;
         if self.expires {
-            self.expire(tx)?;
+            self.expire(tx, &written.known)?;
         }
         Ok(written)
     }
@@ -123,6 +123,7 @@ impl Record<'_> {
         };
         match &fate {
             Fate::Done => {
+                // Somebody may have dropped it meanwhile; the endpoint has it all the same.
                 delivery::done(tx, one.id, &attempt)?;
                 written.totals.done += 1;
             }
@@ -133,11 +134,12 @@ impl Record<'_> {
                 written.totals.failed += 1;
             }
             Fate::Park { error } => {
-                delivery::park(tx, one.id, &attempt, true)?;
                 written.totals.failed += 1;
-                written.totals.parked += 1;
-                let parked = (one.id, one.endpoint.clone(), error.clone());
-                written.parked.push(parked);
+                if delivery::park(tx, one.id, &attempt, true)? {
+                    written.totals.parked += 1;
+                    let parked = (one.id, one.endpoint.clone(), error.clone());
+                    written.parked.push(parked);
+                }
             }
         }
         if let Some(turn) = turn {
@@ -150,9 +152,13 @@ impl Record<'_> {
         Ok(())
     }
 
-    fn expire(&self, tx: &WriteTx<'_>) -> Result<()> {
-        for (name, lane) in self.lanes {
-            let max_age = i64::try_from(lane.settings.max_age.0.as_millis()).unwrap_or(i64::MAX);
+    /// Parks what is too old, also of endpoints that have left the configuration.
+    fn expire(&self, tx: &WriteTx<'_>, known: &BTreeMap<String, Endpoint>) -> Result<()> {
+        let default = crate::config::Endpoint::default().max_age;
+        for name in known.keys() {
+            let lane = self.lanes.get(name);
+            let max_age = lane.map_or(default, |lane| lane.settings.max_age);
+            let max_age = i64::try_from(max_age.0.as_millis()).unwrap_or(i64::MAX);
             let limit = Timestamp(self.now.as_millis().saturating_sub(max_age));
             let parked = delivery::expire(tx, name, limit, self.now, EXPIRED_AT_ONCE)?;
             if parked > 0 {
