@@ -32,7 +32,8 @@ const REFERENCE_ARGUMENTS: [&str; 6] = [
 const MUST: &str = include_str!("must-have.txt");
 
 /// Gauges that move between two readings.
-const RESTLESS: [&str; 19] = [
+const RESTLESS: [&str; 20] = [
+    "node_disk_io_now",
     "node_load",
     "node_memory_",
     "node_procs_",
