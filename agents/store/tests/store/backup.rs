@@ -61,7 +61,7 @@ fn a_backup_is_whole_while_others_write_and_never_replaces_the_store() {
     let raw = rusqlite::Connection::open(&copy).unwrap();
     let number = |sql: &str| raw.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     assert!((50..=250).contains(&number("SELECT count(*) FROM event")));
-    assert_eq!(number("PRAGMA user_version"), 1);
+    assert_eq!(number("PRAGMA user_version"), 2);
     assert_eq!(number("PRAGMA application_id"), 0x7264_736d);
 
     let db = location(root.path()).db().to_owned();
@@ -153,8 +153,13 @@ fn files_of_others_are_left_alone_and_nothing_of_ours_is_left() {
     // A copy that cannot be made leaves neither itself nor its journal.
     let db = location(root.path()).db().to_owned();
     drop(store);
+    let page = 4096 * {
+        let raw = rusqlite::Connection::open(&db).unwrap();
+        let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'event'";
+        raw.query_row(root, [], |row| row.get::<_, u32>(0)).unwrap()
+    };
     let mut bytes = fs::read(&db).unwrap();
-    bytes[4096..].fill(0x5a);
+    bytes[page - 4096..page].fill(0x5a);
     fs::write(&db, bytes).unwrap();
     let mut store = open(root.path(), Role::Reader);
     store.backup(&copies.join("second.db")).unwrap_err();
