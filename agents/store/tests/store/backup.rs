@@ -156,7 +156,8 @@ fn files_of_others_are_left_alone_and_nothing_of_ours_is_left() {
     let page = 4096 * {
         let raw = rusqlite::Connection::open(&db).unwrap();
         let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'event'";
-        raw.query_row(root, [], |row| row.get::<_, u32>(0)).unwrap()
+        let number = raw.query_row(root, [], |row| row.get::<_, u32>(0));
+        number.unwrap() as usize
     };
     let mut bytes = fs::read(&db).unwrap();
     bytes[page - 4096..page].fill(0x5a);
