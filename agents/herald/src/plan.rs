@@ -283,8 +283,12 @@ pub enum Gate {
 
 /// Judges the endpoint.
 pub fn gate(endpoint: &Endpoint, now: Timestamp) -> Gate {
-    // A wall clock that stepped back must not shut an endpoint for longer than it asked.
-    let not_before = endpoint.not_before.filter(|at| now < *at);
+    // Before the failure that it counts from, the clock has stepped back: the pause would last as
+    // long as the step, so it is cut short.
+    let has_stepped_back = endpoint.last_failure.is_some_and(|failed| now < failed);
+    let not_before = endpoint
+        .not_before
+        .filter(|at| now < *at && !has_stepped_back);
     match (endpoint.disabled_at, not_before, endpoint.opened_at) {
         (Some(_), ..) => Gate::Shut,
         (None, Some(at), _) => Gate::Until(at),

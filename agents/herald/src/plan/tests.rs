@@ -164,3 +164,16 @@ fn jitter_is_a_fifth_each_way() {
         assert_eq!(at.since(NOW).as_millis(), millis);
     }
 }
+
+#[test]
+fn a_clock_that_steps_back_does_not_shut_an_endpoint_for_the_step() {
+    let mut endpoint = Endpoint::new("ops", "f");
+    let reply = Reply::Answered {
+        status: 429,
+        retry_after: Some(Duration::from_secs(30)),
+    };
+    one(&reply, 0, &mut endpoint);
+    assert!(matches!(gate(&endpoint, NOW), Gate::Until(_)));
+    let an_hour_before = Timestamp(NOW.as_millis() - 3_600_000);
+    assert_eq!(gate(&endpoint, an_hour_before), Gate::Open);
+}
