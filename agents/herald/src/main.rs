@@ -2,24 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-mod client;
-mod compose;
-mod config;
-mod engine;
-mod format;
-mod glob;
-mod guard;
-mod intake;
-mod lane;
-mod matching;
-mod metrics;
-mod plan;
-mod record;
-mod report;
-mod run;
-mod sender;
-mod sign;
-
 use std::process::ExitCode;
 
 use roundsman_kit::{Agent, Kind};
@@ -34,5 +16,5 @@ const AGENT: Agent = Agent {
 };
 
 fn main() -> ExitCode {
-    roundsman_kit::run(&AGENT, run::run)
+    roundsman_kit::run(&AGENT, roundsman_herald::run::run)
 }

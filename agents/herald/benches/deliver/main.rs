@@ -4,13 +4,7 @@
 //! `cargo bench -p roundsman-herald --bench deliver`; prints Markdown.
 
 #![allow(clippy::unwrap_used)] // a failed measurement is no measurement
-#![allow(dead_code, unused_imports)] // the client is herald's own, which uses more of it
 
-#[path = "../../src"]
-mod herald {
-    pub mod client;
-    pub mod guard;
-}
 mod receiver;
 
 use std::fs;
@@ -20,10 +14,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use herald::client::{Client, Request, Settings};
-use herald::guard;
 use hyper::body::Bytes;
 use receiver::{Arrival, Receiver};
+use roundsman_herald::client::{Client, Request, Settings};
+use roundsman_herald::guard;
 use roundsman_kit::Paths;
 use roundsman_kit::clock::Timestamp;
 use roundsman_store::event::{self, NewEvent};

@@ -1,0 +1,22 @@
+//! Herald's parts: what the agent runs, what the operator's command explains with, what the
+//! benchmarks and fuzz targets measure. Not an interface for other people's programs.
+
+#![forbid(unsafe_code)]
+
+pub mod client;
+mod compose;
+pub mod config;
+mod engine;
+pub mod format;
+mod glob;
+pub mod guard;
+mod intake;
+mod lane;
+pub mod matching;
+mod metrics;
+mod plan;
+mod record;
+mod report;
+pub mod run;
+mod sender;
+pub mod sign;
