@@ -11,9 +11,10 @@ use crate::error::Result;
 use crate::tables::{text_column, text_enum};
 use crate::tx::Columns;
 
-pub use query::{Count, Filter, counts, get, heads, list, next_at, oldest_due};
+pub use query::{Count, Filter, counts, following, get, heads, list, next_at, oldest_due};
 pub use write::{
-    Attempt, NewDelivery, discard, done, due_at_once, expire, insert, park, put_back, retry,
+    Attempt, NewDelivery, discard, done, due_at_once, expire, insert, park, put_back, release,
+    retry,
 };
 
 /// The most that is kept of an answer, in bytes.
