@@ -59,9 +59,18 @@ fn an_event_becomes_one_signed_delivery_however_many_triggers_name_the_endpoint(
 }
 
 #[test]
-fn keys_keep_their_order_though_every_first_attempt_fails() {
-    let ops = Receiver::new(|arrival| match arrival.earlier {
-        0 => Answer::Status(500),
+fn keys_keep_their_order_though_the_endpoint_fails_at_every_first_attempt() {
+    keep_their_order_after(500);
+}
+
+#[test]
+fn keys_keep_their_order_though_every_delivery_is_refused_at_first() {
+    keep_their_order_after(400);
+}
+
+fn keep_their_order_after(status: u16) {
+    let ops = Receiver::new(move |arrival| match arrival.earlier {
+        0 => Answer::Status(status),
         _ => Answer::Status(204),
     });
     let more = "concurrency = 8\nschedule = ['1s', '1s', '1s']";

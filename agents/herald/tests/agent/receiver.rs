@@ -165,9 +165,9 @@ impl Seen {
     }
 }
 
-type Message = (BTreeMap<String, String>, Vec<u8>);
+pub type Message = (BTreeMap<String, String>, Vec<u8>);
 
-fn read(reader: &mut impl BufRead) -> io::Result<Option<Message>> {
+pub fn read(reader: &mut impl BufRead) -> io::Result<Option<Message>> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
         return Ok(None);
