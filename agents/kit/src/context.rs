@@ -108,7 +108,8 @@ impl Context {
         &self.common
     }
 
-    /// What is wrong with items of the configuration that are left out ([`Config::ITEMS`]).
+    /// What is wrong with items of the configuration that are left out ([`Config::ITEMS`]). During
+    /// a reload these are the items of the new one; if that is refused, those of the old again.
     pub fn left_out(&self) -> &[config::Finding] {
         &self.left_out
     }
@@ -233,9 +234,13 @@ impl Context {
     ) -> anyhow::Result<()> {
         let loaded: Loaded<C> = load(self.agent, &self.args, &self.paths)?;
         check_credentials(&loaded.config, self.agent, &self.credentials)?;
-        apply(self, loaded.config)?;
-        report_left_out(&loaded.left_out);
-        self.left_out = loaded.left_out;
+        // The agent sees what is missing from the configuration that it is about to adopt.
+        let former = std::mem::replace(&mut self.left_out, loaded.left_out);
+        if let Err(refusal) = apply(self, loaded.config) {
+            self.left_out = former;
+            return Err(refusal);
+        }
+        report_left_out(&self.left_out);
         ::log::set_max_level(loaded.common.log_level.into());
         self.common = loaded.common;
         Ok(())
@@ -373,3 +378,6 @@ pub(crate) fn report_failure(failure: &anyhow::Error, agent: &Agent) -> error::C
     );
     class
 }
+
+#[cfg(test)]
+mod tests;
