@@ -43,6 +43,7 @@ pub struct Context {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) left_out: Vec<config::Finding>,
     soundness: Option<Box<dyn FnMut() -> bool>>,
+    /// The last one that the manager has heard.
     status: String,
 }
 
@@ -147,21 +148,22 @@ impl Context {
 
     /// Tells the manager that the agent can really do its work now, and what it is at.
     pub fn ready(&mut self, status: &str) {
-        self.notifier.ready(status);
-        self.status = status.to_owned();
+        if self.notifier.ready(status) {
+            self.status = status.to_owned();
+        }
         log::info!(MESSAGE_ID = id::AGENT_READY; "ready: {status}");
     }
 
-    /// Says in one sentence what the agent is at; shown by `systemctl status`.
+    /// Says in one sentence what the agent is at; shown by `systemctl status`. One that the manager
+    /// had no room for is said again when the agent says it again.
     pub fn status(&mut self, status: &str) {
-        if self.status != status {
-            self.notifier.status(status);
+        if self.status != status && self.notifier.status(status) {
             self.status = status.to_owned();
         }
     }
 
     /// Asks the manager for `more` time from now on, while starting or stopping takes long.
-    pub fn extend_timeout(&self, more: Duration) {
+    pub fn extend_timeout(&mut self, more: Duration) {
         self.notifier.extend_timeout(more);
     }
 
@@ -224,8 +226,9 @@ impl Context {
                 )
             }
         };
-        self.notifier.ready(&status);
-        self.status = status;
+        if self.notifier.ready(&status) {
+            self.status = status;
+        }
     }
 
     fn reload_quietly<C: Config>(
