@@ -328,7 +328,7 @@ fn a_failed_cycle_is_recorded_and_its_failure_is_what_the_agent_ends_with() {
     let (_root, mut store) = migrated();
     let took = (Timestamp(5), Timestamp(9));
     let failed: Result<(), Box<dyn std::error::Error>> = Err("the disk is gone".into());
-    let end = End::failed(roundsman_kit::Class::Unavailable, &"the disk is gone");
+    let end = End::failed(Class::Unavailable, &"the disk is gone");
     let ended = cycle::close(&mut store, "a", took, end, failed).unwrap_err();
     assert_eq!(ended.to_string(), "the disk is gone");
     let rows = store.read(cycle::list).unwrap();
