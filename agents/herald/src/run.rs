@@ -41,7 +41,6 @@ pub fn run(ctx: &mut Context, settings: Settings) -> anyhow::Result<()> {
         .fault(Class::Unavailable, || "starting the thread that sends")?;
     let mut engine = Engine::new(ctx.agent(), store, sender);
     adopt(ctx, &mut engine, &settings)?;
-    forget(ctx, &mut engine)?;
     let herald = Herald {
         engine: Rc::new(RefCell::new(engine)),
         settings,
@@ -99,11 +98,14 @@ fn adopt(ctx: &Context, engine: &mut Engine, settings: &Settings) -> anyhow::Res
         }
     }
     engine.adopt(settings, lanes, ctx.clock().now())?;
+    // These settings are in force already, and a position too many harms nobody.
+    if let Err(error) = forget(ctx, engine) {
+        log::warn!("positions of former triggers are kept for now: {error}");
+    }
     Ok(())
 }
 
-/// Forgets triggers that have left the files. What was left out is known only once a
-/// configuration is in force.
+/// Forgets triggers that have left the files; those with a fault are still there.
 fn forget(ctx: &Context, engine: &mut Engine) -> roundsman_store::Result<()> {
     let left_out: BTreeSet<String> = ctx
         .left_out()
@@ -203,19 +205,11 @@ impl Herald {
     }
 
     fn reload(&mut self, ctx: &mut Context) {
-        let engine = Rc::clone(&self.engine);
-        let mut adopted = None;
         ctx.reload(|ctx, fresh: Settings| {
-            adopt(ctx, &mut engine.borrow_mut(), &fresh)?;
-            adopted = Some(fresh);
+            adopt(ctx, &mut self.engine.borrow_mut(), &fresh)?;
+            self.settings = fresh;
             Ok(())
         });
-        if let Some(fresh) = adopted {
-            self.settings = fresh;
-            if let Err(error) = forget(ctx, &mut self.engine.borrow_mut()) {
-                log::warn!("positions of former triggers are kept for now: {error}");
-            }
-        }
     }
 
     /// One sentence for a person.

@@ -5,9 +5,8 @@ use std::path::Path;
 
 use roundsman_kit::Invalid;
 use roundsman_kit::quantity::Span;
+use roundsman_kit::threshold::Limits;
 use serde::{Deserialize, Serialize};
-
-use crate::plan::Level;
 
 /// The keys of `hostmetrics`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -172,25 +171,6 @@ impl Thresholds {
             ("descriptors", &self.descriptors),
             ("conntrack", &self.conntrack),
         ]
-    }
-}
-
-/// The two limits that hold for one subject.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Limits {
-    /// At or above this it is a warning.
-    pub warning: f64,
-    /// At or above this it is critical.
-    pub critical: f64,
-}
-
-impl Limits {
-    /// That of one level.
-    pub fn of(self, level: Level) -> f64 {
-        match level {
-            Level::Warning => self.warning,
-            Level::Critical => self.critical,
-        }
     }
 }
 

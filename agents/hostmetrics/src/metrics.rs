@@ -5,7 +5,7 @@ use prometheus::{
 };
 
 use crate::gather::Round;
-use crate::plan::{Conditions, Level};
+use crate::plan::Conditions;
 use crate::previous::Previous;
 
 /// Registers the figures of one run.
@@ -78,12 +78,10 @@ fn levels(conditions: &Conditions) -> Result<GaugeVec, prometheus::Error> {
     )?;
     for (kind, subjects) in conditions {
         for (subject, condition) in subjects {
-            let value = match condition.announced {
-                Some(Level::Warning) => 1.0,
-                Some(Level::Critical) => 2.0,
-                None => continue,
-            };
-            level.with_label_values(&[kind, subject]).set(value);
+            if let Some(announced) = condition.announced {
+                let gauge = level.with_label_values(&[kind, subject]);
+                gauge.set(announced.number().into());
+            }
         }
     }
     Ok(level)

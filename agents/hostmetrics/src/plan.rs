@@ -6,9 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use roundsman_kit::clock::Timestamp;
+use roundsman_kit::threshold::{Level, Limits};
+use roundsman_store::condition::Change;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Limits, Threshold, Thresholds};
+use crate::config::{Threshold, Thresholds};
 
 /// Between two runs lies a minute. A figure that was not seen for more than two may have been
 /// anywhere meanwhile, so that `hold` begins anew.
@@ -23,16 +25,6 @@ pub struct Reading {
     pub subject: String,
     /// The figure, in the threshold's unit.
     pub value: f64,
-}
-
-/// How bad a figure is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// At or above `warning`.
-    Warning,
-    /// At or above `critical`.
-    Critical,
 }
 
 /// A figure that is at a level, between runs.
@@ -55,23 +47,6 @@ pub struct Condition {
 
 /// All conditions, by threshold name and subject.
 pub type Conditions = BTreeMap<String, BTreeMap<String, Condition>>;
-
-/// Something to announce.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Change {
-    /// The threshold's name.
-    pub kind: String,
-    /// What it was measured on.
-    pub subject: String,
-    /// When the condition began: with kind and subject it identifies the condition.
-    pub since: Timestamp,
-    /// The level it is at now, `None` when it is over.
-    pub level: Option<Level>,
-    /// The figure; `None` when its subject is gone.
-    pub value: Option<f64>,
-    /// The level's limit that was crossed, or the one it is below again.
-    pub limit: f64,
-}
 
 /// What one run saw. A figure that is neither read nor known to be gone is unknown, and an
 /// unknown figure changes nothing.
@@ -164,12 +139,8 @@ fn step(
     };
     let mut condition = watched(old, value, limits, moment);
     let announced = condition.announced;
-    let level = held(&condition, value, limits, threshold, moment).max(kept(
-        announced,
-        value,
-        limits,
-        threshold.hysteresis,
-    ));
+    let kept = limits.kept(announced, value, threshold.hysteresis);
+    let level = held(&condition, value, limits, threshold, moment).max(kept);
     if level.is_none() && (announced.is_some() || value < limits.warning) {
         return over(limits.warning);
     }
@@ -233,13 +204,6 @@ fn held(
     } else {
         None
     }
-}
-
-/// The highest announced level that the figure has not left: that takes `hysteresis`.
-fn kept(announced: Option<Level>, value: f64, limits: Limits, hysteresis: f64) -> Option<Level> {
-    [Level::Critical, Level::Warning]
-        .into_iter()
-        .find(|level| announced >= Some(*level) && value >= limits.of(*level) - hysteresis)
 }
 
 /// The end of a condition is told only if its beginning was.

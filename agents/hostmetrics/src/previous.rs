@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(sorted(&dropped), sorted(&expected));
         assert_eq!(
             previous.conditions["disk"]["/"].announced,
-            Some(crate::plan::Level::Critical)
+            Some(roundsman_kit::threshold::Level::Critical)
         );
         assert_eq!(previous.conditions["disk"].len(), 1);
         assert_eq!((previous.failures["cpu"], previous.samples_refused), (3, 2));

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use roundsman_kit::Context;
 use roundsman_kit::clock::Timestamp;
+use roundsman_store::condition::Change;
 use roundsman_store::event;
 use roundsman_store::sample::{self, Sample};
 use roundsman_store::{EventTx, Store, WriteTx};
@@ -14,7 +15,7 @@ use roundsman_store::{EventTx, Store, WriteTx};
 use crate::config::Thresholds;
 use crate::events::event_of;
 use crate::gather::Round;
-use crate::plan::{self, Change, Moment};
+use crate::plan::{self, Moment};
 use crate::previous::{self, Previous};
 
 /// What was recorded.

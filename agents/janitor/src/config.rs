@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use roundsman_kit::Invalid;
 use roundsman_kit::quantity::{Size, Span};
+use roundsman_kit::threshold::Limits;
 use serde::{Deserialize, Serialize};
 
 const DAY: u64 = 24 * 60 * 60;
@@ -217,6 +218,16 @@ impl Threshold<Size> {
             warning: bytes(self.warning),
             critical: bytes(self.critical),
             hysteresis: bytes(self.hysteresis),
+        }
+    }
+}
+
+impl Threshold<f64> {
+    /// The limits of its levels.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            warning: self.warning,
+            critical: self.critical,
         }
     }
 }

@@ -3,42 +3,18 @@
 use roundsman_kit::clock::Timestamp;
 use roundsman_kit::log::id;
 use roundsman_kit::quantity::Size;
+use roundsman_store::condition::{Change, Words};
 use roundsman_store::event::{NewEvent, Severity};
 use serde_json::json;
 
-use crate::plan::{Change, Dropped, Level};
+use crate::plan::Dropped;
 
-const AGENT: &str = "janitor";
-const STORAGE: &str = "janitor.storage";
+const AGENT: &str = crate::AGENT.name;
 const DROPPED: &str = "janitor.dropped";
 
-/// The event of a change on `host`, whose name keeps the ids of different hosts apart.
+/// The event of a change on `host`.
 pub fn of_change(change: &Change, host: &str, now: Timestamp) -> NewEvent {
-    let order_key = format!("{STORAGE}:{}", change.subject);
-    let correlation = format!("{order_key}:{host}:{}", change.since.as_millis());
-    let event = match change.level {
-        Some(level) => {
-            let severity = match level {
-                Level::Warning => Severity::Warning,
-                Level::Critical => Severity::Critical,
-            };
-            NewEvent::firing(now, AGENT, STORAGE, &correlation).severity(severity)
-        }
-        None => NewEvent::resolved(now, AGENT, STORAGE, &correlation).severity(Severity::Notice),
-    };
-    let step = change.level.map_or("resolved", name);
-    let mut event = event
-        .order_key(order_key)
-        .identity(format!("{correlation}:{step}:{}", now.as_millis()))
-        .subject(&change.subject)
-        .message(sentence(change))
-        .datum("limit", change.limit)
-        .datum("unit", unit(&change.subject))
-        .datum("since", change.since.as_millis());
-    if let Some(value) = change.value {
-        event = event.datum("value", value);
-    }
-    event
+    change.event(AGENT, host, &words(change), now)
 }
 
 /// The event of what was dropped unread.
@@ -55,27 +31,11 @@ pub fn of_dropped(dropped: &Dropped, now: Timestamp) -> NewEvent {
 
 /// Tells the journal what is new.
 pub fn tell(changes: &[Change], dropped: &Dropped) {
-    changes.iter().for_each(tell_change);
+    for change in changes {
+        change.tell(AGENT, &words(change));
+    }
     if !dropped.is_empty() {
         tell_dropped(dropped);
-    }
-}
-
-fn tell_change(change: &Change) {
-    let message = sentence(change);
-    match change.level {
-        Some(_) => log::warn!(
-            MESSAGE_ID = id::THRESHOLD_CROSSED,
-            "ROUNDSMAN_KIND" = STORAGE,
-            "ROUNDSMAN_TARGET" = change.subject;
-            "{message}"
-        ),
-        None => log::info!(
-            MESSAGE_ID = id::THRESHOLD_CLEARED,
-            "ROUNDSMAN_KIND" = STORAGE,
-            "ROUNDSMAN_TARGET" = change.subject;
-            "{message}"
-        ),
     }
 }
 
@@ -87,38 +47,21 @@ fn tell_dropped(dropped: &Dropped) {
     );
 }
 
-fn name(level: Level) -> &'static str {
-    match level {
-        Level::Warning => "warning",
-        Level::Critical => "critical",
-    }
-}
-
-fn unit(subject: &str) -> &'static str {
-    match subject {
-        "volume" | "inodes" => "%",
-        _ => "bytes",
-    }
-}
-
-/// `volume is at 96.2 % (critical from 95 %)`.
-fn sentence(change: &Change) -> String {
-    let subject = &change.subject;
-    let figure = |value: f64| match unit(subject) {
-        "%" => format!("{value:.1} %"),
-        _ => format!("{:.1} MiB", value / f64::from(1 << 20)),
+fn words(change: &Change) -> Words {
+    let is_share = matches!(change.subject.as_str(), "volume" | "inodes");
+    let figure = |value: f64| match is_share {
+        true => format!("{value:.1} %"),
+        false => format!("{:.1} MiB", value / f64::from(1 << 20)),
     };
-    let limit = match unit(subject) {
-        "%" => format!("{} %", change.limit),
-        _ => Size(change.limit as u64).to_string(),
-    };
-    match (change.level, change.value) {
-        (Some(level), Some(value)) => {
-            let level = name(level);
-            format!("{subject} is at {} ({level} from {limit})", figure(value))
-        }
-        (_, Some(value)) => format!("{subject} is back at {} (below {limit})", figure(value)),
-        (_, None) => format!("{subject} is no longer judged"),
+    Words {
+        unit: if is_share { "%" } else { "bytes" },
+        what: change.subject.clone(),
+        value: change.value.map(figure),
+        limit: match is_share {
+            true => format!("{} %", change.limit),
+            false => Size(change.limit as u64).to_string(),
+        },
+        gone: "is no longer judged",
     }
 }
 

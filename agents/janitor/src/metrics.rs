@@ -2,7 +2,7 @@
 
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
-use crate::plan::{Level, Reading};
+use crate::plan::Reading;
 use crate::state::State;
 
 /// Registers the figures of one run.
@@ -41,11 +41,8 @@ pub fn fill(
         &["subject"],
     )?;
     for (subject, condition) in &state.conditions {
-        let level = match condition.level {
-            Level::Warning => 1,
-            Level::Critical => 2,
-        };
-        levels.with_label_values(&[subject]).set(level);
+        let gauge = levels.with_label_values(&[subject]);
+        gauge.set(condition.level.number().into());
     }
     registry.register(Box::new(levels))?;
 

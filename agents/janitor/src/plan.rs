@@ -14,7 +14,7 @@ use crate::state::State;
 
 pub use dropped::Dropped;
 pub use retention::{Keep, Window, hold, lost, windows};
-pub use storage::{Change, Conditions, Level, Reading, judge};
+pub use storage::{Conditions, Reading, judge};
 
 /// What this run has to do, besides what every run does.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,11 +4,12 @@
 //! holds at the moment of writing, in the transaction that changes it.
 
 use roundsman_kit::clock::Timestamp;
+use roundsman_store::condition::Change;
 use roundsman_store::{EventTx, Result, Store, WriteTx, event};
 
 use crate::config::Storage;
 use crate::events;
-use crate::plan::{self, Change, Dropped, Reading};
+use crate::plan::{self, Dropped, Reading};
 use crate::state::{self, State};
 use crate::sweep::Removed;
 

@@ -3,11 +3,12 @@
 use anyhow::Context as _;
 use jiff::ToSpan as _;
 use jiff::tz::TimeZone;
+use roundsman_kit::Context;
 use roundsman_kit::clock::Timestamp;
+use roundsman_kit::error::class_of;
 use roundsman_kit::log::id;
 use roundsman_kit::quantity::Size;
-use roundsman_kit::{Class, Context, error};
-use roundsman_store::cycle::{self, NewCycle, Outcome};
+use roundsman_store::cycle::{self, End, Outcome};
 use roundsman_store::{Location, Role, Store};
 use serde_json::{Map, Value};
 
@@ -30,21 +31,10 @@ pub fn run(ctx: &Context, config: &Config) -> anyhow::Result<()> {
     let done = tend(ctx, config, &location, &mut store, started);
     let end = match &done {
         Ok(done) => done.end(),
-        Err(failure) => End::of_failure(failure),
+        Err(failure) => End::failed(class_of(failure, crate::AGENT.classifiers), failure),
     };
-    let row = NewCycle {
-        unit: ctx.agent(),
-        started,
-        finished: ctx.clock().now(),
-        outcome: end.outcome,
-        class: end.class,
-        sentence: &end.sentence,
-        figures: end.figures,
-    };
-    let recorded = store.write(|tx| cycle::record(tx, &row));
-    // Of two failures the first says more, and may well be the cause of the second.
-    done?;
-    Ok(recorded?)
+    let took = (started, ctx.clock().now());
+    cycle::close(&mut store, ctx.agent(), took, end, done).map(drop)
 }
 
 fn rehearse(
@@ -93,25 +83,6 @@ fn last_night(now: Timestamp, hour: i8) -> Timestamp {
     };
     // Only at the ends of time.
     began().map_or(now, |night| Timestamp(night.as_millisecond()))
-}
-
-/// How a run ended.
-struct End {
-    outcome: Outcome,
-    class: Option<Class>,
-    sentence: String,
-    figures: Map<String, Value>,
-}
-
-impl End {
-    fn of_failure(failure: &anyhow::Error) -> Self {
-        Self {
-            outcome: Outcome::Failed,
-            class: Some(error::class_of(failure, crate::AGENT.classifiers)),
-            sentence: format!("{failure:#}"),
-            figures: Map::new(),
-        }
-    }
 }
 
 /// What a run did.

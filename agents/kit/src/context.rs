@@ -43,6 +43,7 @@ pub struct Context {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) left_out: Vec<config::Finding>,
     soundness: Option<Box<dyn FnMut() -> bool>>,
+    /// The last one that the manager has heard.
     status: String,
 }
 
@@ -108,7 +109,8 @@ impl Context {
         &self.common
     }
 
-    /// What is wrong with items of the configuration that are left out ([`Config::ITEMS`]).
+    /// What is wrong with items of the configuration that are left out ([`Config::ITEMS`]). During
+    /// a reload these are the items of the new one; if that is refused, those of the old again.
     pub fn left_out(&self) -> &[config::Finding] {
         &self.left_out
     }
@@ -146,21 +148,22 @@ impl Context {
 
     /// Tells the manager that the agent can really do its work now, and what it is at.
     pub fn ready(&mut self, status: &str) {
-        self.notifier.ready(status);
-        self.status = status.to_owned();
+        if self.notifier.ready(status) {
+            self.status = status.to_owned();
+        }
         log::info!(MESSAGE_ID = id::AGENT_READY; "ready: {status}");
     }
 
-    /// Says in one sentence what the agent is at; shown by `systemctl status`.
+    /// Says in one sentence what the agent is at; shown by `systemctl status`. One that the manager
+    /// had no room for is said again when the agent says it again.
     pub fn status(&mut self, status: &str) {
-        if self.status != status {
-            self.notifier.status(status);
+        if self.status != status && self.notifier.status(status) {
             self.status = status.to_owned();
         }
     }
 
     /// Asks the manager for `more` time from now on, while starting or stopping takes long.
-    pub fn extend_timeout(&self, more: Duration) {
+    pub fn extend_timeout(&mut self, more: Duration) {
         self.notifier.extend_timeout(more);
     }
 
@@ -223,8 +226,9 @@ impl Context {
                 )
             }
         };
-        self.notifier.ready(&status);
-        self.status = status;
+        if self.notifier.ready(&status) {
+            self.status = status;
+        }
     }
 
     fn reload_quietly<C: Config>(
@@ -233,9 +237,13 @@ impl Context {
     ) -> anyhow::Result<()> {
         let loaded: Loaded<C> = load(self.agent, &self.args, &self.paths)?;
         check_credentials(&loaded.config, self.agent, &self.credentials)?;
-        apply(self, loaded.config)?;
-        report_left_out(&loaded.left_out);
-        self.left_out = loaded.left_out;
+        // The agent sees what is missing from the configuration that it is about to adopt.
+        let former = std::mem::replace(&mut self.left_out, loaded.left_out);
+        if let Err(refusal) = apply(self, loaded.config) {
+            self.left_out = former;
+            return Err(refusal);
+        }
+        report_left_out(&self.left_out);
         ::log::set_max_level(loaded.common.log_level.into());
         self.common = loaded.common;
         Ok(())
@@ -373,3 +381,6 @@ pub(crate) fn report_failure(failure: &anyhow::Error, agent: &Agent) -> error::C
     );
     class
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,7 @@ pub mod paths;
 pub mod quantity;
 pub mod secret;
 mod signals;
+pub mod threshold;
 
 pub use agent::{Agent, Kind, run};
 pub use config::{Config, Invalid};

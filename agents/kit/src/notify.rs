@@ -1,5 +1,9 @@
 //! The service manager's notification protocol (sd_notify(3)). Without `$NOTIFY_SOCKET` every
 //! call does nothing.
+//!
+//! The kernel keeps few unread datagrams (`net.unix.max_dgram_qlen`), and lets a sender wait for as
+//! long as they stay unread. An agent never waits so: not at all with what it can say again, and a
+//! second with what it cannot.
 
 use std::ffi::OsStr;
 use std::io;
@@ -11,12 +15,15 @@ use std::time::{Duration, Instant};
 /// The shortest pause between two pings, however short the watchdog's deadline.
 const SHORTEST: Duration = Duration::from_millis(10);
 
+/// How long a manager that is behind is waited for, with what it must not miss.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// What an agent tells its service manager.
 #[derive(Debug)]
 pub(crate) struct Notifier {
     /// Where to, or why that cannot be said; `None` without a manager.
     manager: Option<Result<SocketAddr, String>>,
-    /// Whether it was said that the manager does not hear.
+    /// It was said that the manager does not hear, and it has heard nothing since.
     is_deaf: bool,
     /// Half of `WatchdogSec=`, when a watchdog is set for this process.
     period: Option<Duration>,
@@ -45,70 +52,104 @@ impl Notifier {
         }
     }
 
-    /// A manager that does not hear this would wait and then kill the agent: that is said once.
-    pub fn ready(&mut self, status: &str) {
-        let told = self.send(&format!("READY=1\n{}", line("STATUS", status)));
-        if let Err(why) = told
-            && !self.is_deaf
-        {
-            self.is_deaf = true;
-            log::warn!("the service manager cannot be told that the agent is ready: {why}");
-        }
+    /// Whether the manager was told. One that does not hear this would wait and then kill the agent.
+    pub fn ready(&mut self, status: &str) -> bool {
+        let message = format!("READY=1\n{}", line("STATUS", status));
+        self.insist("that the agent is ready", &message)
     }
 
-    pub fn status(&self, status: &str) {
-        self.tell(&line("STATUS", status));
+    /// Whether the manager was told.
+    pub fn status(&mut self, status: &str) -> bool {
+        self.tell(&line("STATUS", status))
     }
 
     /// `MONOTONIC_USEC=` lets the manager match the answer to its reload request.
-    pub fn reloading(&self) {
+    pub fn reloading(&mut self) {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let usec = now.tv_sec * 1_000_000 + now.tv_nsec / 1000;
-        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={usec}\n"));
+        let message = format!("RELOADING=1\nMONOTONIC_USEC={usec}\n");
+        self.insist("that the agent reloads", &message);
     }
 
-    pub fn stopping(&self) {
-        self.tell("STOPPING=1\n");
+    pub fn stopping(&mut self) {
+        self.insist("that the agent stops", "STOPPING=1\n");
     }
 
     /// Asks for `more` time from now on to start, reload or stop.
-    pub fn extend_timeout(&self, more: Duration) {
-        self.tell(&format!("EXTEND_TIMEOUT_USEC={}\n", more.as_micros()));
+    pub fn extend_timeout(&mut self, more: Duration) {
+        let message = format!("EXTEND_TIMEOUT_USEC={}\n", more.as_micros());
+        self.insist("that the agent takes longer", &message);
     }
 
-    /// Pings the watchdog if a ping is due; returns how long until the next one is. An agent
-    /// that is not sound is asked again soon: it may be so a moment later.
+    /// Pings the watchdog if a ping is due; returns how long until the next one is. An agent that
+    /// is not sound is asked again soon, and a ping that was not heard is sent again soon: either
+    /// may succeed a moment later.
     pub fn ping_if_due(&mut self, sound: impl FnOnce() -> bool) -> Option<Duration> {
         let period = self.period?;
         let now = Instant::now();
-        if now >= self.next_ping {
-            let pause = if sound() {
-                self.tell("WATCHDOG=1\n");
-                period
-            } else {
-                (period / 4).max(SHORTEST)
-            };
-            self.next_ping = now + pause;
+        if now < self.next_ping {
+            return Some(self.next_ping - now);
         }
-        Some(self.next_ping - now)
+        let pause = if sound() && self.ping() {
+            period
+        } else {
+            (period / 4).max(SHORTEST)
+        };
+        self.next_ping = Instant::now() + pause;
+        Some(pause)
     }
 
-    /// Tells the manager what it can also do without.
-    fn tell(&self, message: &str) {
-        if let Err(why) = self.send(message) {
+    /// A manager that is known to be behind is not waited for at every ping.
+    fn ping(&mut self) -> bool {
+        const PING: &str = "WATCHDOG=1\n";
+        match self.is_deaf {
+            true => self.tell(PING),
+            false => self.insist("that the agent is alive", PING),
+        }
+    }
+
+    /// Tells the manager what it can also do without, or hears again later.
+    fn tell(&mut self, message: &str) -> bool {
+        let told = self.send(message, None);
+        self.is_deaf &= told.is_err();
+        if let Err(why) = &told {
             log::debug!("the service manager could not be told: {why}");
         }
+        told.is_ok()
     }
 
-    fn send(&self, message: &str) -> Result<(), String> {
+    /// Tells the manager `what` it must not miss. That it does is logged once, until it hears again.
+    fn insist(&mut self, what: &str, message: &str) -> bool {
+        let told = self.send(message, Some(PATIENCE));
+        if let Err(why) = &told
+            && !self.is_deaf
+        {
+            log::warn!("the service manager cannot be told {what}: {why}");
+        }
+        self.is_deaf = told.is_err();
+        told.is_ok()
+    }
+
+    /// Sends one datagram, and waits for room for it no longer than `patience`.
+    fn send(&self, message: &str, patience: Option<Duration>) -> Result<(), String> {
         let address = match &self.manager {
             None => return Ok(()),
             Some(Err(why)) => return Err(why.clone()),
             Some(Ok(address)) => address,
         };
-        let sent = UnixDatagram::unbound()
-            .and_then(|socket| socket.send_to_addr(message.as_bytes(), address));
-        sent.map(drop).map_err(|error| error.to_string())
+        let send = || {
+            let socket = UnixDatagram::unbound()?;
+            socket.set_nonblocking(patience.is_none())?;
+            socket.set_write_timeout(patience)?;
+            socket.send_to_addr(message.as_bytes(), address)
+        };
+        match send() {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err("it does not read what it is sent".to_owned())
+            }
+            Err(error) => Err(error.to_string()),
+        }
     }
 }
 
@@ -127,53 +168,4 @@ fn line(key: &str, value: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn received(socket: &UnixDatagram) -> String {
-        let mut datagram = [0; 4096];
-        let length = socket.recv(&mut datagram).unwrap();
-        String::from_utf8(datagram[..length].to_vec()).unwrap()
-    }
-
-    #[test]
-    fn an_abstract_socket_hears_a_status_on_one_line() {
-        let name = format!("roundsman-kit-notify-{}", std::process::id());
-        let address = SocketAddr::from_abstract_name(&name).unwrap();
-        let socket = UnixDatagram::bind_addr(&address).unwrap();
-        let name = format!("@{name}");
-        let mut notifier = Notifier::new(Some(OsStr::new(&name)), None);
-        notifier.ready("one\nREADY=0\r\ntwo");
-        assert_eq!(received(&socket), "READY=1\nSTATUS=one READY=0  two\n");
-        notifier.stopping();
-        assert_eq!(received(&socket), "STOPPING=1\n");
-        assert!(!notifier.is_deaf);
-    }
-
-    #[test]
-    fn a_manager_that_cannot_be_told_is_noticed() {
-        for name in ["/nowhere/at/all", "vsock:2:1", ""] {
-            let mut notifier = Notifier::new(Some(OsStr::new(name)), None);
-            notifier.ready("x");
-            assert!(notifier.is_deaf, "{name}");
-        }
-    }
-
-    #[test]
-    fn pings_never_come_faster_than_the_shortest_pause() {
-        let usec = Duration::from_micros;
-        assert_eq!(Notifier::new(None, Some(usec(0))).period, None);
-        assert_eq!(Notifier::new(None, Some(usec(1))).period, Some(SHORTEST));
-        let mut notifier = Notifier::new(None, Some(usec(1)));
-        assert_eq!(notifier.ping_if_due(|| false), Some(SHORTEST));
-    }
-
-    #[test]
-    fn an_unsound_agent_is_asked_again_within_the_deadline() {
-        let deadline = Duration::from_secs(80);
-        let mut notifier = Notifier::new(None, Some(deadline));
-        assert_eq!(notifier.ping_if_due(|| false), Some(deadline / 8));
-        notifier.next_ping = Instant::now();
-        assert_eq!(notifier.ping_if_due(|| true), Some(deadline / 2));
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use roundsman_tests::{AgentCommand, PATIENCE, Process, Root};
 use rustix::process::Signal;
@@ -16,6 +16,15 @@ fn minimal(root: &Root) -> AgentCommand {
 
 fn signal(process: &Process, signal: Signal) {
     process.signal(signal).unwrap();
+}
+
+/// What the agent's registry shows, if it is there.
+fn registry(root: &Root) -> std::io::Result<String> {
+    let mut stream = UnixStream::connect(root.at("/run/roundsman/minimal/metrics.sock"))?;
+    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
+    let mut page = String::new();
+    stream.read_to_string(&mut page)?;
+    Ok(page)
 }
 
 #[test]
@@ -80,16 +89,38 @@ fn its_registry_answers_while_it_runs() {
     let manager = root.manager();
     let process = minimal(&root).manager(&manager).spawn();
     manager.wait_ready();
-    let mut stream = UnixStream::connect(root.at("/run/roundsman/minimal/metrics.sock")).unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
-    let mut page = String::new();
-    stream.read_to_string(&mut page).unwrap();
+    let page = registry(&root).unwrap();
     assert!(page.contains("minimal_rounds_total 0"), "{page}");
     assert!(
         page.contains("roundsman_build_info{agent=\"minimal\""),
         "{page}"
     );
     process.stop(PATIENCE).expect_code(0);
+}
+
+#[test]
+fn an_agent_works_and_stops_although_nobody_reads_its_notifications() {
+    let root = Root::new();
+    root.config("minimal", "every = '1ms'");
+    let manager = root.manager();
+    let process = minimal(&root)
+        .manager(&manager)
+        .watchdog(Duration::from_millis(100))
+        .spawn();
+    // Each round is another status; far more than the kernel keeps unread.
+    let rounds = || -> Option<u32> {
+        let page = registry(&root).ok()?;
+        let mut lines = page.lines();
+        lines.find_map(|line| line.strip_prefix("minimal_rounds_total ")?.parse().ok())
+    };
+    let until = Instant::now() + PATIENCE;
+    while rounds().is_none_or(|rounds| rounds < 2000) {
+        assert!(Instant::now() < until, "{:?} rounds", rounds());
+    }
+    let output = process.stop(PATIENCE).expect_code(0);
+    let told = output.stderr.matches("service manager cannot be told");
+    assert_eq!(told.count(), 1, "{output:?}");
+    assert!(manager.seen().is_empty());
 }
 
 #[test]

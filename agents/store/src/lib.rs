@@ -10,6 +10,7 @@
 
 mod backup;
 mod bell;
+pub mod condition;
 mod connection;
 mod error;
 mod location;

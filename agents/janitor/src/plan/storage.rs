@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use roundsman_kit::clock::Timestamp;
+use roundsman_kit::threshold::Level;
+use roundsman_store::condition::Change;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Storage, Threshold};
+use crate::config::Storage;
 
 /// A figure of the storage.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,16 +16,6 @@ pub struct Reading {
     pub subject: &'static str,
     /// In the threshold's unit.
     pub value: f64,
-}
-
-/// How bad a figure is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// At or above `warning`.
-    Warning,
-    /// At or above `critical`.
-    Critical,
 }
 
 /// A figure that is at a level, between runs.
@@ -38,20 +30,8 @@ pub struct Condition {
 /// All conditions, by threshold name.
 pub type Conditions = BTreeMap<String, Condition>;
 
-/// Something to tell.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Change {
-    /// The threshold's name.
-    pub subject: String,
-    /// When the condition began.
-    pub since: Timestamp,
-    /// The level it is at now, `None` when it is over.
-    pub level: Option<Level>,
-    /// The figure; `None` when it is no longer judged.
-    pub value: Option<f64>,
-    /// The level's limit that was crossed, or the one it is below again.
-    pub limit: f64,
-}
+/// What the events of all these are: `janitor.storage`.
+const KIND: &str = "storage";
 
 /// The conditions after this run, and what to tell. A figure that could not be read changes
 /// nothing.
@@ -65,15 +45,14 @@ pub fn judge(
     let mut changes = Vec::new();
     for (subject, threshold) in storage.all() {
         let old = before.get(subject).copied();
+        let limits = threshold.limits();
         let reading = readings.iter().find(|reading| reading.subject == subject);
         let (level, value) = match reading {
             _ if !threshold.enabled => (None, None),
             Some(reading) => {
-                let told = old.map(|old| old.level);
-                (
-                    reached(reading.value, &threshold, told),
-                    Some(reading.value),
-                )
+                let (told, value) = (old.map(|old| old.level), reading.value);
+                let kept = limits.kept(told, value, threshold.hysteresis);
+                (limits.reached(value).max(kept), Some(value))
             }
             None => {
                 after.extend(old.map(|old| (subject.to_owned(), old)));
@@ -83,30 +62,16 @@ pub fn judge(
         let since = old.map_or(now, |old| old.since);
         if level != old.map(|old| old.level) {
             changes.push(Change {
+                kind: KIND.to_owned(),
                 subject: subject.to_owned(),
                 since,
                 level,
                 value,
-                limit: limit(&threshold, level.unwrap_or(Level::Warning)),
+                limit: limits.of(level.unwrap_or(Level::Warning)),
             });
         }
         let condition = level.map(|level| Condition { since, level });
         after.extend(condition.map(|condition| (subject.to_owned(), condition)));
     }
     (after, changes)
-}
-
-fn limit(threshold: &Threshold<f64>, level: Level) -> f64 {
-    match level {
-        Level::Warning => threshold.warning,
-        Level::Critical => threshold.critical,
-    }
-}
-
-/// The highest level that the figure has reached, or was at and has not left.
-fn reached(value: f64, threshold: &Threshold<f64>, told: Option<Level>) -> Option<Level> {
-    [Level::Critical, Level::Warning].into_iter().find(|level| {
-        let limit = limit(threshold, *level);
-        value >= limit || (told >= Some(*level) && value >= limit - threshold.hysteresis)
-    })
 }

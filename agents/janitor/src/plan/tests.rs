@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use roundsman_kit::quantity::Span;
+use roundsman_kit::threshold::Level;
 use roundsman_store::event::{Brief, EventId};
 use roundsman_store::retention::Reader;
 

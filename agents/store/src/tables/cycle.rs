@@ -1,5 +1,7 @@
 //! Table `cycle`. Written by: every agent, the row of its unit. Read by: ctl, exporter.
 
+mod close;
+
 use roundsman_kit::Class;
 use roundsman_kit::clock::Timestamp;
 use rusqlite::named_params;
@@ -11,7 +13,9 @@ use crate::rows::Rows;
 use crate::tables::{UnknownName, text_column, text_enum};
 use crate::tx::{Columns, Doing, ReadTx, WriteTx};
 
-/// How a cycle ended.
+pub use close::{End, close};
+
+/// How a cycle ended, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// Everything was done, or there was nothing to do.

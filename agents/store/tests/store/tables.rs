@@ -3,7 +3,7 @@
 use roundsman_kit::Class;
 use roundsman_kit::clock::Timestamp;
 use roundsman_store::cursor::{self, Cursor};
-use roundsman_store::cycle::{self, NewCycle, Outcome};
+use roundsman_store::cycle::{self, End, NewCycle, Outcome};
 use roundsman_store::event::{self, EventId, Filter, NewEvent, Severity, State};
 use roundsman_store::sample::{self, Sample};
 use roundsman_store::{Error, Store, event_count};
@@ -321,4 +321,19 @@ fn figures_are_those_of_the_files() {
     assert_eq!(figures.db_bytes, std::fs::metadata(&db).unwrap().len());
     assert!(figures.wal_bytes > 4096 && figures.pages > 5);
     assert_eq!((figures.free_pages, figures.schema), (0, 2));
+}
+
+#[test]
+fn a_failed_cycle_is_recorded_and_its_failure_is_what_the_agent_ends_with() {
+    let (_root, mut store) = migrated();
+    let took = (Timestamp(5), Timestamp(9));
+    let failed: Result<(), Box<dyn std::error::Error>> = Err("the disk is gone".into());
+    let end = End::failed(Class::Unavailable, &"the disk is gone");
+    let ended = cycle::close(&mut store, "a", took, end, failed).unwrap_err();
+    assert_eq!(ended.to_string(), "the disk is gone");
+    let rows = store.read(cycle::list).unwrap();
+    assert_eq!((rows[0].started, rows[0].finished), took);
+    assert_eq!(rows[0].outcome, Outcome::Failed);
+    assert_eq!(rows[0].sentence, ended.to_string());
+    assert_eq!(rows[0].consecutive_failures, 1);
 }
