@@ -66,9 +66,10 @@ pub fn back_up(
             bytes,
         });
     }
-    let copy = directory.join(name(now));
+    let newest = name(now);
+    let copy = directory.join(&newest);
     store.backup(&copy)?;
-    rotate(directory, keep).map_err(unusable)?;
+    rotate(directory, keep, &newest).map_err(unusable)?;
     Ok(copy)
 }
 
@@ -93,16 +94,24 @@ fn is_ours(name: &str) -> bool {
     })
 }
 
-fn rotate(directory: &Path, keep: usize) -> io::Result<()> {
+/// Removes the oldest copies but `keep`. One whose name is later than that of the `newest` was made
+/// before the clock stepped back: by its name it would stay, and the newest go, for the whole step.
+fn rotate(directory: &Path, keep: usize, newest: &str) -> io::Result<()> {
     let mut copies = Vec::new();
     for entry in fs::read_dir(directory)? {
-        let name = entry?.file_name();
         // What has another name is somebody else's.
-        if name.to_str().is_some_and(is_ours) {
-            copies.push(name);
-        }
+        copies.extend(
+            entry?
+                .file_name()
+                .into_string()
+                .ok()
+                .filter(|name| is_ours(name)),
+        );
     }
-    copies.sort_unstable();
+    copies.sort_unstable_by(|one, other| {
+        let is_past = |name: &str| name <= newest;
+        (is_past(one), one).cmp(&(is_past(other), other))
+    });
     let too_many = copies.len().saturating_sub(keep);
     for copy in &copies[..too_many] {
         fs::remove_file(directory.join(copy))?;
@@ -124,12 +133,26 @@ mod tests {
         for file in ours.iter().map(String::as_str).chain(others) {
             fs::write(directory.path().join(file), "").unwrap();
         }
-        rotate(directory.path(), 2).unwrap();
+        rotate(directory.path(), 2, &ours[2]).unwrap();
         let left = |file: &str| directory.path().join(file).exists();
         assert_eq!(
             ours.iter().map(|f| left(f)).collect::<Vec<_>>(),
             [false, true, true]
         );
         assert!(others.iter().all(|file| left(file)));
+    }
+
+    #[test]
+    fn after_a_step_back_the_newest_copy_stays_and_those_of_the_future_go_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let days =
+            [0, 1, 2, 9, 10].map(|day| name(Timestamp(1_795_197_600_000 + day * 86_400_000)));
+        for file in &days {
+            fs::write(directory.path().join(file), "").unwrap();
+        }
+        rotate(directory.path(), 3, &days[2]).unwrap();
+        let left = |file: &String| directory.path().join(file).exists();
+        let left: Vec<_> = days.iter().map(left).collect();
+        assert_eq!(left, [true, true, true, false, false]);
     }
 }

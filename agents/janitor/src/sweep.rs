@@ -15,8 +15,9 @@ use crate::config::Config;
 use crate::plan::{self, Dropped, Keep, Window, Work};
 use crate::state;
 
-/// Rows that one transaction removes: some milliseconds, in which everybody else waits.
-pub const CHUNK: u32 = 1000;
+/// Rows that one transaction removes: some milliseconds on a store of a million events, tens on a
+/// busy disk, in which everybody else waits.
+pub const CHUNK: u32 = 200;
 
 /// Rows that one look reads.
 const PAGE: u32 = 10_000;

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)] // a failed measurement is no measurement
 
 mod receiver;
+mod six;
 
 use std::fs;
 use std::io::Write as _;
@@ -22,7 +23,7 @@ use roundsman_kit::Paths;
 use roundsman_kit::clock::Timestamp;
 use roundsman_store::delivery;
 use roundsman_store::event::{self, NewEvent};
-use roundsman_store::{Location, Role, Store};
+use roundsman_store::{Location, Role, Store, cursor};
 
 const BACKLOG: usize = 20_000;
 const KEYS: usize = 200;
@@ -49,6 +50,18 @@ impl Herald {
             .spawn()
             .unwrap();
         Self(child)
+    }
+
+    /// Whether it has looked at every event for this trigger.
+    fn has_read(&self, store: &mut Store, trigger: &str) -> bool {
+        let stream = format!("reader:{trigger}");
+        store
+            .read(|tx| {
+                let newest = event::newest_id(tx)?;
+                let row = cursor::get(tx, "herald", &stream)?;
+                Ok(row.is_some_and(|row| row.position == newest.0.to_string()))
+            })
+            .unwrap()
     }
 
     /// The largest its memory has been, in KiB.
@@ -170,6 +183,15 @@ fn main() {
 
     one_by_one(&mut store, &receiver, root.path());
     idle(&herald);
+    drop(herald);
+    six::measure(root.path(), &mut store);
+}
+
+/// p50 and p99 in milliseconds, as two cells.
+fn percentiles(mut all: Vec<Duration>) -> String {
+    all.sort_unstable();
+    let at = |share: f64| all[((all.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+    format!("{:.2} | {:.2}", at(0.5), at(0.99))
 }
 
 fn keys_are_in_order(arrivals: &[Arrival]) -> bool {
@@ -249,25 +271,20 @@ fn one_by_one(store: &mut Store, receiver: &Receiver, root: &Path) {
         file.sync_data().unwrap();
         syncs.push(before.elapsed());
     }
-    let middle = |mut all: Vec<Duration>| {
-        all.sort_unstable();
-        let at = |share: f64| all[((all.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
-        format!("{:.2} | {:.2}", at(0.5), at(0.99))
-    };
     println!("\n### {SINGLE} events, one at a time\n");
     println!("| ms | p50 | p99 |");
     println!("| --- | ---: | ---: |");
     println!(
         "| from before the commit to the receiver | {} |",
-        middle(spans.iter().map(|s| s.0).collect())
+        percentiles(spans.iter().map(|s| s.0).collect())
     );
     println!(
         "| from after the commit to the receiver | {} |",
-        middle(spans.iter().map(|s| s.1).collect())
+        percentiles(spans.iter().map(|s| s.1).collect())
     );
     println!(
         "| a write of 4 KiB with fdatasync on that disk | {} |",
-        middle(syncs)
+        percentiles(syncs)
     );
 }
 

@@ -100,7 +100,7 @@ impl Mortal {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
-        let log = world.root.at(&format!("/{name}.log"));
+        let log = world.root.at(format!("/{name}.log"));
         Self {
             port,
             process: child(format!("receive {port} {}", log.display())),
