@@ -13,13 +13,16 @@ use roundsman_kit::clock::Timestamp;
 use roundsman_kit::secret::{self, CredentialRef, Credentials, Secret};
 use roundsman_store::delivery::Body;
 
-use crate::client::{Client, Request, Settings, TlsSettings};
+use crate::client::{Client, ProxyAuth, Request, Settings, TlsSettings};
 use crate::config::Endpoint;
+use crate::format::mail::MEDIA_TYPE;
 use crate::format::{Notice, Options, Renderer};
 use crate::guard::Guard;
 use crate::lane::Candidate;
+use crate::mail::{Mailer, Writer};
 use crate::plan::Reply;
 use crate::sign::{Signer, message_id};
+use crate::transport::{Payload, Transport};
 
 /// More than this is no file of certificates.
 const CA_BYTES: u64 = 4 << 20;
@@ -37,6 +40,8 @@ pub struct Composer {
     /// A configuration that cannot be used was refused; this only keeps what it said.
     renderer: Result<Renderer, String>,
     uri: Result<Uri, String>,
+    /// Of an endpoint that is a mail server.
+    writer: Option<Writer>,
     credentials: Credentials,
 }
 
@@ -62,6 +67,10 @@ impl Composer {
                 .url
                 .parse()
                 .map_err(|error| format!("url: {error}")),
+            writer: settings
+                .mail
+                .as_ref()
+                .map(|mail| Writer::new(name, mail, credentials)),
             settings: settings.clone(),
             credentials: credentials.clone(),
         }
@@ -76,7 +85,11 @@ impl Composer {
         candidate: &Candidate,
         host: &str,
         now: Timestamp,
-    ) -> Result<(Request, Body), Reply> {
+    ) -> Result<(Payload, Body), Reply> {
+        if let Some(writer) = &self.writer {
+            let (mail, body) = writer.write(candidate, host)?;
+            return Ok((Payload::Mail(Box::new(mail)), body));
+        }
         let uri = self.uri.clone().map_err(by_endpoint)?;
         let (body, of_format) = self.body(candidate, host)?;
         let mut headers = self.headers(&candidate.delivery.uid, &body, now)?;
@@ -89,7 +102,7 @@ impl Composer {
             headers,
             body: Bytes::copy_from_slice(&body.bytes),
         };
-        Ok((request, body))
+        Ok((Payload::Http(request), body))
     }
 
     /// The bytes, frozen or made now, with the header fields that belong to the format.
@@ -109,7 +122,12 @@ impl Composer {
                 by_endpoint: false,
             })
         });
-        match (delivery.body.clone(), rendered) {
+        // A mail that was frozen before the endpoint got a URL is nothing to post.
+        let frozen = delivery
+            .body
+            .clone()
+            .filter(|body| body.content_type != MEDIA_TYPE);
+        match (frozen, rendered) {
             (Some(frozen), Some(Ok(fresh))) => Ok((frozen, fresh.headers)),
             (Some(frozen), _) => Ok((frozen, Vec::new())),
             (None, Some(rendered)) => {
@@ -201,11 +219,12 @@ fn told(error: &secret::Error) -> String {
 ///
 /// # Errors
 /// In a sentence, what cannot be read or used.
-pub fn client(
+pub fn transport(
     settings: &Endpoint,
     paths: &Paths,
     credentials: &Credentials,
-) -> Result<Client, String> {
+) -> Result<Transport, String> {
+    let mail = settings.mail.as_ref();
     let read = |named: &Option<CredentialRef>| -> Result<Option<Vec<u8>>, String> {
         let secret = named.as_ref().map(|named| credentials.read(named));
         let secret = secret.transpose().map_err(|error| told(&error))?;
@@ -227,6 +246,7 @@ pub fn client(
         key_pem: read(&settings.tls.key)?,
     };
     let proxy = settings.proxy.as_deref().map(str::parse::<Uri>);
+    let proxy_auth = proxy_auth(settings, credentials)?;
     let settings = Settings {
         guard: guard(settings),
         connect_timeout: settings.connect_timeout.0,
@@ -235,9 +255,29 @@ pub fn client(
         proxy: proxy
             .transpose()
             .map_err(|error| format!("proxy: {error}"))?,
+        proxy_auth,
         max_idle: settings.concurrency,
     };
-    Client::new(&settings).map_err(|error| error.to_string())
+    match mail {
+        Some(mail) => Mailer::new(&mail.into(), &settings).map(Transport::Mail),
+        None => Client::new(&settings)
+            .map(Transport::Http)
+            .map_err(|error| error.to_string()),
+    }
+}
+
+fn proxy_auth(settings: &Endpoint, credentials: &Credentials) -> Result<Option<ProxyAuth>, String> {
+    let Some(auth) = &settings.proxy_auth else {
+        return Ok(None);
+    };
+    let secret = credentials.read(&auth.password);
+    let secret = secret.map_err(|error| told(&error))?;
+    let password = std::str::from_utf8(secret.expose());
+    let password = password.map_err(|_| "proxy_auth: the password is not text".to_owned())?;
+    Ok(Some(ProxyAuth {
+        user: auth.user.clone(),
+        password: password.trim().to_owned(),
+    }))
 }
 
 fn guard(settings: &Endpoint) -> Guard {

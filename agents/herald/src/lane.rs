@@ -11,10 +11,10 @@ use roundsman_store::endpoint;
 use roundsman_store::event::{self, Event};
 use roundsman_store::{ReadTx, Result};
 
-use crate::client::Client;
 use crate::compose::Composer;
 use crate::config::Endpoint;
 use crate::plan::{self, Gate, Terms};
+use crate::transport::Transport;
 
 /// An endpoint that deliveries can be sent to.
 pub struct Lane {
@@ -25,7 +25,7 @@ pub struct Lane {
     /// What makes its requests.
     pub composer: Composer,
     /// What sends them; `Err` where its TLS settings cannot be used, which may pass.
-    pub client: std::result::Result<Arc<Client>, String>,
+    pub client: std::result::Result<Arc<Transport>, String>,
     under_way: BTreeMap<DeliveryId, UnderWay>,
 }
 
@@ -58,7 +58,7 @@ pub struct Offer {
 impl Lane {
     /// A lane with nothing under way.
     pub fn new(name: &str, settings: &Endpoint, paths: &Paths, credentials: &Credentials) -> Self {
-        let client = crate::compose::client(settings, paths, credentials);
+        let client = crate::compose::transport(settings, paths, credentials);
         Self {
             name: name.to_owned(),
             composer: Composer::new(name, settings, credentials),

@@ -12,7 +12,8 @@ use roundsman_store::delivery::DeliveryId;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::LocalSet;
 
-use crate::client::{Client, Outcome, Request};
+use crate::client::Outcome;
+use crate::transport::{Payload, Transport};
 
 /// How many names are looked up at once.
 const LOOK_UPS: usize = 8;
@@ -24,9 +25,9 @@ pub struct Job {
     /// The endpoint's name.
     pub endpoint: String,
     /// The endpoint's connections.
-    pub client: Arc<Client>,
+    pub client: Arc<Transport>,
     /// What to send.
-    pub request: Request,
+    pub request: Payload,
 }
 
 /// What came of it.

@@ -168,7 +168,7 @@ fn unusable_proxies_are_said() {
         ("socks5://proxy:1", "its URL does not begin with http://"),
         (
             "http://me:secret@proxy:1",
-            "its URL holds a user, which is not supported",
+            "its URL holds a user, which belongs into proxy_auth",
         ),
         (
             "http://1.2.3.4.5:1",
