@@ -53,7 +53,8 @@ fn server(test: &str, security: &str, login: bool) -> Option<MailServer> {
     let process = Process::spawn(&mut command, None).unwrap();
     process.wait_for_stderr("port ", PATIENCE);
     let stderr = process.stderr();
-    let port = stderr.split("port ").nth(1).unwrap().trim();
+    let port = stderr.split("port ").nth(1).unwrap();
+    let port = port.lines().next().unwrap();
     Some(MailServer {
         port: port.parse().unwrap(),
         root,

@@ -1,11 +1,10 @@
 """A mail server for the tests: keeps each mail as a file, refuses by the recipient's name."""
+import asyncio
 import json
 import os
-import signal
 import ssl
 import sys
 
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult
 
 want = json.loads(sys.argv[1])
@@ -51,19 +50,19 @@ if want["login"]:
     options = {"authenticator": login, "auth_required": True, "auth_require_tls": False}
 
 
-class Server(Controller):
-    def factory(self):
-        if want["security"] == "starttls":
-            options.update(tls_context=context, require_starttls=True)
-        return SMTP(self.handler, ident="tests", hostname="tests", **options)
+async def serve():
+    loop = asyncio.get_running_loop()
+    implicit = context if want["security"] == "tls" else None
+    if want["security"] == "starttls":
+        options.update(tls_context=context, require_starttls=True)
+    handler = Handler()
 
-    def _trigger_server(self):
-        pass  # Its self-test would need a certificate for its own name.
+    def talk():
+        return SMTP(handler, ident="tests", hostname="tests", loop=loop, **options)
+
+    server = await loop.create_server(talk, "127.0.0.1", want["port"], ssl=implicit)
+    print("port %d" % server.sockets[0].getsockname()[1], file=sys.stderr, flush=True)
+    await server.serve_forever()
 
 
-implicit = context if want["security"] == "tls" else None
-server = Server(Handler(), hostname="127.0.0.1", port=want["port"], ssl_context=implicit)
-server.start()
-port = server.server.sockets[0].getsockname()[1]
-print("port %d" % port, file=sys.stderr, flush=True)
-signal.pause()
+asyncio.run(serve())

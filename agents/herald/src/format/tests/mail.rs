@@ -81,7 +81,10 @@ fn times_that_no_mail_can_say_are_the_nearest() {
             ..event()
         };
         let mail = mail(&single(&event));
-        let date = mail.lines().find(|line| line.starts_with("Date: ")).unwrap();
+        let date = mail
+            .lines()
+            .find(|line| line.starts_with("Date: "))
+            .unwrap();
         assert!(date.contains(year), "{date}");
     }
 }
