@@ -27,7 +27,7 @@ class Handler:
         head = {
             "from": envelope.mail_from,
             "to": envelope.rcpt_tos,
-            "tls": session.ssl is not None,
+            "tls": server.transport.get_extra_info("ssl_object") is not None,
             "hello": session.host_name,
         }
         with open(name + ".new", "wb") as file:
