@@ -25,12 +25,13 @@ use tokio_rustls::rustls;
 use tokio_rustls::rustls::pki_types::pem;
 
 pub use fault::Fault;
+pub(crate) use fault::Stage;
+pub use proxy::ProxyAuth;
 pub use tls::TlsSettings;
 
 use crate::guard::Guard;
-use dial::{Dialler, Target};
-use proxy::Proxy;
-use tls::Tls;
+pub(crate) use dial::Dialler;
+use dial::Target;
 
 /// The most that the head of an answer may have, and the buffer of a connection.
 const ANSWER_HEAD: usize = 16 * 1024;
@@ -54,6 +55,8 @@ pub struct Settings {
     pub tls: Option<TlsSettings>,
     /// An HTTP proxy: `http://host:port`.
     pub proxy: Option<Uri>,
+    /// Who we are to the proxy.
+    pub proxy_auth: Option<ProxyAuth>,
     /// How many connections are kept for later requests.
     pub max_idle: usize,
 }
@@ -135,17 +138,16 @@ impl Client {
     ///
     /// A certificate, a key or the proxy's URL is not usable.
     pub fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        let dialler = Dialler::new(
-            settings.guard.clone(),
-            settings.connect_timeout,
-            Tls::new(settings.tls.as_ref())?,
-            settings.proxy.as_ref().map(Proxy::of).transpose()?,
-        );
-        Ok(Self {
-            kept: pool(&dialler, settings.max_idle),
-            fresh: pool(&dialler, 0),
+        let dialler = Dialler::new(settings, &[b"http/1.1"])?;
+        Ok(Self::of(&dialler, settings))
+    }
+
+    fn of(dialler: &Dialler, settings: &Settings) -> Self {
+        Self {
+            kept: pool(dialler, settings.max_idle),
+            fresh: pool(dialler, 0),
             total_timeout: settings.total_timeout,
-        })
+        }
     }
 
     /// Sends `request` and waits for the end of the answer, at most for the total timeout.

@@ -12,14 +12,17 @@ use roundsman_kit::Paths;
 use roundsman_kit::clock::Timestamp;
 use roundsman_kit::secret::{self, CredentialRef, Credentials, Secret};
 use roundsman_store::delivery::Body;
+use roundsman_store::event::Event;
 
-use crate::client::{Client, Request, Settings, TlsSettings};
+use crate::client::{Client, ProxyAuth, Request, Settings, TlsSettings};
 use crate::config::Endpoint;
 use crate::format::{Notice, Options, Renderer};
 use crate::guard::Guard;
 use crate::lane::Candidate;
+use crate::mail::{Mailer, Writer};
 use crate::plan::Reply;
 use crate::sign::{Signer, message_id};
+use crate::transport::{Payload, Transport};
 
 /// More than this is no file of certificates.
 const CA_BYTES: u64 = 4 << 20;
@@ -39,10 +42,13 @@ pub struct Content {
 /// Makes the requests of one endpoint.
 pub struct Composer {
     name: String,
+    host: String,
     settings: Endpoint,
     /// A configuration that cannot be used was refused; this only keeps what it said.
     renderer: Result<Renderer, String>,
     uri: Result<Uri, String>,
+    /// Of an endpoint that is a mail server.
+    writer: Option<Writer>,
     credentials: Credentials,
 }
 
@@ -58,11 +64,16 @@ pub fn options(settings: &Endpoint) -> Options<'_> {
 }
 
 impl Composer {
-    /// For the endpoint of this name.
-    pub fn new(name: &str, settings: &Endpoint, credentials: &Credentials) -> Self {
+    /// For the endpoint of this name; `host` is what tells.
+    pub fn new(name: &str, host: &str, settings: &Endpoint, credentials: &Credentials) -> Self {
         let renderer = Renderer::new(settings.format, &options(settings));
         Self {
             name: name.to_owned(),
+            host: host.to_owned(),
+            writer: settings
+                .mail
+                .as_ref()
+                .map(|mail| Writer::new(mail, credentials)),
             renderer: renderer.map_err(|error| error.to_string()),
             uri: settings
                 .url
@@ -73,57 +84,84 @@ impl Composer {
         }
     }
 
-    /// What is to be sent, frozen or made now.
+    /// What is to be sent of a delivery, frozen or made now.
     ///
     /// # Errors
     /// [`Reply::Unsendable`], as if somebody had answered so.
-    pub fn content(&self, candidate: &Candidate, host: &str) -> Result<Content, Reply> {
+    pub fn content(&self, candidate: &Candidate) -> Result<Content, Reply> {
         let delivery = &candidate.delivery;
-        let rendered = candidate.event.as_ref().map(|event| {
-            let renderer = self.renderer.as_ref().map_err(|e| by_endpoint(e.clone()))?;
-            let notice = Notice {
-                event,
-                host,
-                trigger: &delivery.trigger,
-                endpoint: &self.name,
-                members: &[],
-            };
-            renderer.render(&notice).map_err(|error| Reply::Unsendable {
-                error: error.to_string(),
+        let event = candidate.event.as_ref();
+        let fresh = event.map(|event| self.render(event, &[], &delivery.trigger, &delivery.uid));
+        // What was frozen before a URL became a mail server, or the other way, is nothing to send.
+        let frozen = delivery.body.as_ref();
+        let frozen = frozen.filter(|body| Writer::is_mail(body) == self.writer.is_some());
+        match (frozen, fresh) {
+            (Some(body), fresh) => Ok(Content {
+                body: body.clone(),
+                headers: fresh.and_then(Result::ok).map_or(Vec::new(), |c| c.headers),
+            }),
+            (None, Some(fresh)) => fresh,
+            (None, None) => Err(Reply::Unsendable {
+                error: "its event is gone".into(),
                 by_endpoint: false,
-            })
-        });
-        let (body, headers) = match (delivery.body.clone(), rendered) {
-            (Some(frozen), Some(Ok(fresh))) => (frozen, fresh.headers),
-            (Some(frozen), _) => (frozen, Vec::new()),
-            (None, Some(rendered)) => {
-                let rendered = rendered?;
-                let body = Body {
-                    content_type: rendered.content_type,
-                    bytes: rendered.bytes,
-                };
-                (body, rendered.headers)
-            }
-            (None, None) => {
-                return Err(Reply::Unsendable {
-                    error: "its event is gone".into(),
-                    by_endpoint: false,
-                });
-            }
-        };
-        Ok(Content { body, headers })
+            }),
+        }
     }
 
-    /// The request of an attempt at this time.
+    /// What tells of `event`, or of `members`, which it leads.
     ///
     /// # Errors
     /// As [`Composer::content`].
-    pub fn seal(&self, uid: &str, content: &Content, now: Timestamp) -> Result<Request, Reply> {
-        Ok(Request {
+    pub fn render(
+        &self,
+        event: &Event,
+        members: &[Event],
+        trigger: &str,
+        uid: &str,
+    ) -> Result<Content, Reply> {
+        let notice = Notice {
+            event,
+            host: &self.host,
+            trigger,
+            endpoint: &self.name,
+            members,
+        };
+        if let Some(writer) = &self.writer {
+            return Ok(Content {
+                body: writer.render(&notice, uid)?,
+                headers: Vec::new(),
+            });
+        }
+        let renderer = self.renderer.as_ref().map_err(|e| by_endpoint(e.clone()))?;
+        let rendered = renderer
+            .render(&notice)
+            .map_err(|error| Reply::Unsendable {
+                error: error.to_string(),
+                by_endpoint: false,
+            })?;
+        Ok(Content {
+            body: Body {
+                content_type: rendered.content_type,
+                bytes: rendered.bytes,
+            },
+            headers: rendered.headers,
+        })
+    }
+
+    /// What goes out at an attempt at this time.
+    ///
+    /// # Errors
+    /// As [`Composer::content`].
+    pub fn seal(&self, uid: &str, content: &Content, now: Timestamp) -> Result<Payload, Reply> {
+        if let Some(writer) = &self.writer {
+            let mail = writer.seal(&content.body, &self.host)?;
+            return Ok(Payload::Mail(Box::new(mail)));
+        }
+        Ok(Payload::Http(Request {
             uri: self.uri.clone().map_err(by_endpoint)?,
             headers: self.headers(uid, content, now)?,
             body: Bytes::copy_from_slice(&content.body.bytes),
-        })
+        }))
     }
 
     /// The header fields, each once: the operator's word goes before the format's, and the
@@ -220,11 +258,12 @@ fn told(error: &secret::Error) -> String {
 ///
 /// # Errors
 /// In a sentence, what cannot be read or used.
-pub fn client(
+pub fn transport(
     settings: &Endpoint,
     paths: &Paths,
     credentials: &Credentials,
-) -> Result<Client, String> {
+) -> Result<Transport, String> {
+    let mail = settings.mail.as_ref();
     let read = |named: &Option<CredentialRef>| -> Result<Option<Vec<u8>>, String> {
         let secret = named.as_ref().map(|named| credentials.read(named));
         let secret = secret.transpose().map_err(|error| told(&error))?;
@@ -246,6 +285,7 @@ pub fn client(
         key_pem: read(&settings.tls.key)?,
     };
     let proxy = settings.proxy.as_deref().map(str::parse::<Uri>);
+    let proxy_auth = proxy_auth(settings, credentials)?;
     let settings = Settings {
         guard: guard(settings),
         connect_timeout: settings.connect_timeout.0,
@@ -254,9 +294,29 @@ pub fn client(
         proxy: proxy
             .transpose()
             .map_err(|error| format!("proxy: {error}"))?,
+        proxy_auth,
         max_idle: settings.concurrency,
     };
-    Client::new(&settings).map_err(|error| error.to_string())
+    match mail {
+        Some(mail) => Mailer::new(&mail.into(), &settings).map(Transport::Mail),
+        None => Client::new(&settings)
+            .map(Transport::Http)
+            .map_err(|error| error.to_string()),
+    }
+}
+
+fn proxy_auth(settings: &Endpoint, credentials: &Credentials) -> Result<Option<ProxyAuth>, String> {
+    let Some(auth) = &settings.proxy_auth else {
+        return Ok(None);
+    };
+    let secret = credentials.read(&auth.password);
+    let secret = secret.map_err(|error| told(&error))?;
+    let password = std::str::from_utf8(secret.expose());
+    let password = password.map_err(|_| "proxy_auth: the password is not text".to_owned())?;
+    Ok(Some(ProxyAuth {
+        user: auth.user.clone(),
+        password: password.trim().to_owned(),
+    }))
 }
 
 fn guard(settings: &Endpoint) -> Guard {

@@ -9,7 +9,7 @@ use roundsman_kit::config::{Config, Invalid};
 use roundsman_kit::quantity::Span;
 use serde::{Deserialize, Serialize};
 
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, Mail, Security, mailbox};
 pub use trigger::{Start, Trigger, Want};
 
 /// The keys of herald.

@@ -161,7 +161,7 @@ impl Engine {
     ///
     /// # Errors
     /// That of the store. What had ended is kept, and recorded by the next turn.
-    pub fn turn(&mut self, now: Timestamp, host: &str) -> Result<Next> {
+    pub fn turn(&mut self, now: Timestamp) -> Result<Next> {
         self.collect(now);
         if self.has_work()? {
             self.is_behind = self.record(now)?;
@@ -175,7 +175,7 @@ impl Engine {
             if let Some(at) = offer.next_at {
                 next = next.sooner(at);
             }
-            self.hand_over(&name, offer, host);
+            self.hand_over(&name, offer);
         }
         if !self.ended.is_empty() {
             next = Next::Now;
@@ -333,14 +333,14 @@ impl Engine {
         })
     }
 
-    fn hand_over(&mut self, name: &Arc<str>, offer: Offer, host: &str) {
+    fn hand_over(&mut self, name: &Arc<str>, offer: Offer) {
         let Some(lane) = self.lanes.get_mut(name) else {
             return;
         };
         let post = Arc::clone(&lane.post);
         let mut parcels = Vec::with_capacity(offer.candidates.len());
         for candidate in offer.candidates {
-            let content = post.composer.content(&candidate, host);
+            let content = post.composer.content(&candidate);
             let delivery = candidate.delivery;
             lane.begin(&delivery, content.as_ref().ok());
             match content {

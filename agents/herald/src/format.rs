@@ -8,6 +8,7 @@ mod beacon;
 mod cloudevents;
 mod discord;
 mod fit;
+pub mod mail;
 mod ntfy;
 mod pitch;
 mod slack;
@@ -15,7 +16,7 @@ mod standard;
 mod template;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(crate) mod text;
 mod tinyforge;
 
 use roundsman_kit::clock::Timestamp;

@@ -76,12 +76,17 @@ pub struct Offer {
 
 impl Lane {
     /// A lane with nothing in hand.
-    pub fn new(name: &str, settings: &Endpoint, paths: &Paths, credentials: &Credentials) -> Self {
+    pub fn new(
+        name: &str,
+        host: &str,
+        settings: &Endpoint,
+        (paths, credentials): (&Paths, &Credentials),
+    ) -> Self {
         let name: Arc<str> = name.into();
         let post = Post {
             name: Arc::clone(&name),
-            composer: Composer::new(&name, settings, credentials),
-            client: crate::compose::client(settings, paths, credentials),
+            composer: Composer::new(&name, host, settings, credentials),
+            transport: crate::compose::transport(settings, paths, credentials),
             concurrency: settings.concurrency,
         };
         Self {

@@ -80,9 +80,10 @@ fn only_herald(ctx: &Context) -> anyhow::Result<File> {
 }
 
 fn adopt(ctx: &Context, engine: &mut Engine, settings: &Settings) -> anyhow::Result<()> {
+    let host = ctx.host();
     let lanes = settings.endpoints.iter().map(|(name, endpoint)| {
-        let lane = Lane::new(name, endpoint, ctx.paths(), ctx.credentials());
-        if let Err(error) = &lane.post.client {
+        let lane = Lane::new(name, &host, endpoint, (ctx.paths(), ctx.credentials()));
+        if let Err(error) = &lane.post.transport {
             log::error!("{name}: {error}; its deliveries wait");
         }
         lane
@@ -174,10 +175,9 @@ impl Herald {
 
     /// One turn, and how long to wait for the next.
     fn turn(&mut self, ctx: &mut Context) -> Duration {
-        let host = ctx.host();
         loop {
             let now = ctx.clock().now();
-            let outcome = self.engine.borrow_mut().turn(now, &host);
+            let outcome = self.engine.borrow_mut().turn(now);
             ctx.progress();
             let sweep = self.settings.sweep.0;
             match outcome {

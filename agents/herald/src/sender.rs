@@ -18,9 +18,10 @@ use roundsman_store::delivery::DeliveryId;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::LocalSet;
 
-use crate::client::{Client, Outcome};
+use crate::client::Outcome;
 use crate::compose::{Composer, Content};
 use crate::plan::Reply;
+use crate::transport::Transport;
 use reports::Reports;
 use work::Work;
 
@@ -34,7 +35,7 @@ pub struct Post {
     /// What makes its requests.
     pub composer: Composer,
     /// Its connections; `Err` where its TLS settings cannot be used, which may pass.
-    pub client: Result<Client, String>,
+    pub transport: Result<Transport, String>,
     /// How many requests may be under way at once.
     pub concurrency: usize,
 }

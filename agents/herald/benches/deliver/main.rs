@@ -217,6 +217,7 @@ fn plain(receiver: &Receiver, bodies: Vec<Bytes>, at_once: usize) -> f64 {
         total_timeout: Duration::from_secs(15),
         tls: None,
         proxy: None,
+        proxy_auth: None,
         max_idle: CONCURRENCY,
     };
     let uri: hyper::Uri = format!("http://127.0.0.1:{}/", receiver.port)

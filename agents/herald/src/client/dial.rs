@@ -12,12 +12,14 @@ use hyper::Uri;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
 use super::fault::{Fault, Stage};
-use super::proxy::{self, Proxy};
+use super::proxy::Proxy;
 use super::stream::Stream;
 use super::tls::Tls;
+use super::{Settings, SettingsError};
 use crate::guard::{Guard, Host};
 
 /// How many addresses of a host are tried.
@@ -25,7 +27,7 @@ const ADDRESSES: usize = 8;
 
 /// What makes the connections of a client.
 #[derive(Clone)]
-pub(super) struct Dialler(Arc<Inner>);
+pub(crate) struct Dialler(Arc<Inner>);
 
 struct Inner {
     guard: Guard,
@@ -33,6 +35,15 @@ struct Inner {
     connect_timeout: Duration,
     tls: Tls,
     proxy: Option<Proxy>,
+    resolver: Resolver,
+}
+
+/// Who knows the addresses of a name.
+enum Resolver {
+    System,
+    /// Gives these answers, one after the other.
+    #[cfg(test)]
+    Scripted(std::sync::Mutex<std::collections::VecDeque<Vec<std::net::IpAddr>>>),
 }
 
 /// Where a request goes.
@@ -71,18 +82,40 @@ impl Target {
 }
 
 impl Dialler {
-    pub(super) fn new(
-        guard: Guard,
-        connect_timeout: Duration,
-        tls: Tls,
-        proxy: Option<Proxy>,
-    ) -> Self {
-        Self(Arc::new(Inner {
-            guard,
-            connect_timeout,
-            tls,
-            proxy,
-        }))
+    /// One that offers `protocols` in TLS and goes through the proxy, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// A certificate, a key or the proxy is not usable.
+    pub(crate) fn new(settings: &Settings, protocols: &[&[u8]]) -> Result<Self, SettingsError> {
+        Ok(Self(Arc::new(Inner::new(
+            settings,
+            protocols,
+            Resolver::System,
+        )?)))
+    }
+
+    /// One whose names have these addresses, each answer for one look-up.
+    #[cfg(test)]
+    pub(super) fn scripted(settings: &Settings, answers: Vec<Vec<std::net::IpAddr>>) -> Self {
+        let resolver = Resolver::Scripted(std::sync::Mutex::new(answers.into()));
+        Self(Arc::new(
+            Inner::new(settings, &[b"http/1.1"], resolver).unwrap(),
+        ))
+    }
+
+    /// A connection to the first address of `host` that takes one, guarded, without proxy.
+    pub(crate) async fn tcp(&self, host: &Host, port: u16) -> Result<TcpStream, Fault> {
+        self.0.dial(host, port).await
+    }
+
+    /// Makes a TLS connection to `host` out of `tcp`.
+    pub(crate) async fn secure(
+        &self,
+        host: &Host,
+        tcp: TcpStream,
+    ) -> Result<TlsStream<TcpStream>, Fault> {
+        self.0.secure(host, tcp).await
     }
 }
 
@@ -105,6 +138,22 @@ impl Service<Uri> for Dialler {
 }
 
 impl Inner {
+    fn new(
+        settings: &Settings,
+        protocols: &[&[u8]],
+        resolver: Resolver,
+    ) -> Result<Self, SettingsError> {
+        let proxy = settings.proxy.as_ref();
+        let auth = settings.proxy_auth.as_ref();
+        Ok(Self {
+            guard: settings.guard.clone(),
+            connect_timeout: settings.connect_timeout,
+            tls: Tls::new(settings.tls.as_ref(), protocols)?,
+            proxy: proxy.map(|uri| Proxy::of(uri, auth)).transpose()?,
+            resolver,
+        })
+    }
+
     async fn connect(&self, target: &Target) -> Result<Stream, Fault> {
         let tcp = match &self.proxy {
             None => self.dial(&target.host, target.port).await?,
@@ -113,9 +162,12 @@ impl Inner {
         if !target.tls {
             return Ok(Stream::plain(tcp));
         }
-        let tls = timeout(self.connect_timeout, self.tls.connect(&target.host, tcp)).await;
-        let tls = tls.map_err(|_| Fault::Timeout(Stage::Tls))??;
-        Ok(Stream::tls(tls))
+        self.secure(&target.host, tcp).await.map(Stream::tls)
+    }
+
+    async fn secure(&self, host: &Host, tcp: TcpStream) -> Result<TlsStream<TcpStream>, Fault> {
+        let tls = timeout(self.connect_timeout, self.tls.connect(host, tcp)).await;
+        tls.map_err(|_| Fault::Timeout(Stage::Tls))?
     }
 
     /// A connection through the proxy.
@@ -127,7 +179,7 @@ impl Inner {
             Host::Name(_) => {}
         }
         let mut tcp = self.dial(&proxy.host, proxy.port).await?;
-        let asked = proxy::connect(&mut tcp, &target.host, target.port);
+        let asked = proxy.connect(&mut tcp, &target.host, target.port);
         let asked = timeout(self.connect_timeout, asked).await;
         asked.map_err(|_| Fault::Timeout(Stage::Proxy))??;
         Ok(tcp)
@@ -149,7 +201,7 @@ impl Inner {
     ) -> Result<Vec<SocketAddr>, Fault> {
         let found = match host {
             Host::Address(address) => vec![SocketAddr::new(*address, port)],
-            Host::Name(name) => resolve(name, port, ends).await?,
+            Host::Name(name) => self.resolver.addresses(name, port, ends).await?,
         };
         let mut allowed = Vec::new();
         let mut refused = None;
@@ -165,6 +217,25 @@ impl Inner {
         }
         allowed.truncate(ADDRESSES);
         Ok(allowed)
+    }
+}
+
+impl Resolver {
+    async fn addresses(
+        &self,
+        name: &str,
+        port: u16,
+        ends: Instant,
+    ) -> Result<Vec<SocketAddr>, Fault> {
+        match self {
+            Self::System => resolve(name, port, ends).await,
+            #[cfg(test)]
+            Self::Scripted(answers) => {
+                let answer = answers.lock().unwrap().pop_front().unwrap();
+                let with_port = |address| SocketAddr::new(address, port);
+                Ok(answer.into_iter().map(with_port).collect())
+            }
+        }
     }
 }
 

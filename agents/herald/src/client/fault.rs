@@ -54,6 +54,9 @@ pub enum Fault {
     /// The proxy does not let the request through.
     #[error("the proxy {0}")]
     Proxy(ProxyFault),
+    /// The mail server does not talk to us, or does not talk SMTP.
+    #[error("the mail server {0}")]
+    Mail(String),
 }
 
 /// What was waited for when a deadline passed.

@@ -26,7 +26,7 @@ impl Meter {
 }
 
 /// A connection to a receiver.
-pub(super) struct Stream {
+pub(crate) struct Stream {
     io: Io,
     meter: Meter,
 }

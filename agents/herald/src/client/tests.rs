@@ -26,6 +26,7 @@ fn settings() -> Settings {
         total_timeout: LONG,
         tls: None,
         proxy: None,
+        proxy_auth: None,
         max_idle: 4,
     }
 }

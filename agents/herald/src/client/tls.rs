@@ -27,7 +27,11 @@ pub struct TlsSettings {
 pub(super) struct Tls(TlsConnector);
 
 impl Tls {
-    pub(super) fn new(settings: Option<&TlsSettings>) -> Result<Self, SettingsError> {
+    /// `protocols` are offered by name (ALPN), where the receiver may speak several.
+    pub(super) fn new(
+        settings: Option<&TlsSettings>,
+        protocols: &[&[u8]],
+    ) -> Result<Self, SettingsError> {
         let default = TlsSettings::default();
         let settings = settings.unwrap_or(&default);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -45,7 +49,7 @@ impl Tls {
             }
             _ => return Err(SettingsError::Half),
         };
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         Ok(Self(TlsConnector::from(Arc::new(config))))
     }
 

@@ -1,5 +1,7 @@
 //! `[endpoints.NAME]`: where deliveries go, and how.
 
+mod mail;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -9,6 +11,8 @@ use roundsman_kit::quantity::Span;
 use roundsman_kit::secret::CredentialRef;
 use serde::{Deserialize, Serialize};
 
+pub use mail::{Mail, Security, mailbox};
+
 use super::range;
 use crate::format::{Format, Renderer};
 use crate::sign::Scheme;
@@ -17,8 +21,10 @@ use crate::sign::Scheme;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Endpoint {
-    /// Where to post.
+    /// Where to post; empty where `mail` says where to send.
     pub url: String,
+    /// A mail server instead of a URL.
+    pub mail: Option<Mail>,
     /// What is posted.
     pub format: Format,
     /// The template of format `template` (minijinja).
@@ -45,6 +51,8 @@ pub struct Endpoint {
     pub tls: Tls,
     /// An HTTP proxy, as `http://proxy.example:3128`.
     pub proxy: Option<String>,
+    /// A user and password for the proxy.
+    pub proxy_auth: Option<Basic>,
     /// Networks that are refused otherwise and allowed here, as `127.0.0.1/32`.
     pub allow: Vec<String>,
     /// Refuse private networks as well.
@@ -104,6 +112,7 @@ impl Default for Endpoint {
         ];
         Self {
             url: String::new(),
+            mail: None,
             format: Format::Standard,
             template: None,
             content_type: None,
@@ -117,6 +126,7 @@ impl Default for Endpoint {
             headers: BTreeMap::new(),
             tls: Tls::default(),
             proxy: None,
+            proxy_auth: None,
             allow: Vec::new(),
             public_only: false,
             timeout: Span::secs(15),
@@ -135,7 +145,7 @@ impl Endpoint {
         const DAY: u64 = 24 * 3600;
         let key = |name: &str| format!("{at}.{name}");
         let mut findings = Vec::new();
-        findings.extend(url(&key("url"), &self.url));
+        findings.extend(self.target(&key));
         if let Some(proxy) = &self.proxy {
             findings.extend(url(&key("proxy"), proxy));
         }
@@ -174,6 +184,26 @@ impl Endpoint {
         findings
     }
 
+    /// A URL or a mail server, and no more than is of use for it.
+    fn target(&self, key: &impl Fn(&str) -> String) -> Vec<Invalid> {
+        let Some(mail) = &self.mail else {
+            return Vec::from_iter(url(&key("url"), &self.url));
+        };
+        let mut findings = mail.validate(key);
+        if !self.url.is_empty() {
+            let remedy = "keep one of url and mail";
+            findings.push(Invalid::new(key("url"), "contradicts mail", remedy));
+        }
+        for name in mail::unwanted(self) {
+            findings.push(Invalid::new(
+                key(name),
+                "is of no use for mail",
+                "leave it out",
+            ));
+        }
+        findings
+    }
+
     fn contradictions(&self, key: impl Fn(&str) -> String) -> Vec<Invalid> {
         let mut findings = Vec::new();
         if let Err(error) = Renderer::new(self.format, &crate::compose::options(self)) {
@@ -182,6 +212,16 @@ impl Endpoint {
         if self.bearer.is_some() && self.basic.is_some() {
             let remedy = "keep one of bearer and basic";
             findings.push(Invalid::new(key("bearer"), "contradicts basic", remedy));
+        }
+        if let Some(auth) = &self.proxy_auth {
+            if self.proxy.is_none() {
+                let remedy = "name the proxy, or leave it out";
+                findings.push(Invalid::new(key("proxy_auth"), "has no proxy", remedy));
+            }
+            if auth.user.contains(':') {
+                let remedy = "use a user without \":\"";
+                findings.push(Invalid::new(key("proxy_auth.user"), "has a colon", remedy));
+            }
         }
         if self.tls.certificate.is_some() != self.tls.key.is_some() {
             let remedy = "name both certificate and key, or neither";

@@ -4,6 +4,7 @@ mod alertmanager;
 mod bounds;
 mod chat;
 mod json;
+mod mail;
 mod template;
 
 use serde_json::{Map, Value, json};

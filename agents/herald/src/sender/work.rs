@@ -134,16 +134,15 @@ impl Work {
     }
 
     async fn send(&self, post: &Post, parcel: Parcel) -> (Option<String>, Finished) {
-        let request = post
-            .composer
-            .seal(&parcel.uid, &parcel.content, self.clock.now());
-        let outcome = match (request, &post.client) {
+        let now = self.clock.now();
+        let payload = post.composer.seal(&parcel.uid, &parcel.content, now);
+        let outcome = match (payload, &post.transport) {
             (Err(reply), _) => Err(reply),
             (Ok(_), Err(error)) => Err(Reply::Unsendable {
                 error: error.clone(),
                 by_endpoint: true,
             }),
-            (Ok(request), Ok(client)) => Ok(client.send(request).await),
+            (Ok(payload), Ok(transport)) => Ok(transport.send(payload).await),
         };
         let finished = Finished {
             id: parcel.id,

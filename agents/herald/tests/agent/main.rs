@@ -5,6 +5,7 @@
 mod crash;
 mod endpoints;
 mod lanes;
+mod mail;
 mod order;
 mod receiver;
 mod reload;

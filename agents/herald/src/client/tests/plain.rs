@@ -283,3 +283,62 @@ async fn a_client_that_goes_ends_its_connections() {
     assert_eq!(status(sent(&server.url()).await), 200);
     told.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_name_that_changes_its_mind_is_judged_again() {
+    let server = Server::start(|mut conn| async move {
+        conn.request().await;
+        conn.say("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+            .await;
+    })
+    .await;
+    let settings = Settings {
+        guard: Guard {
+            allow: vec!["127.0.0.1/32".parse().unwrap()],
+            public_only: true,
+        },
+        ..settings()
+    };
+    let answers = [
+        vec!["127.0.0.1"],
+        vec!["127.0.0.2"],
+        vec!["10.0.0.1", "169.254.169.254"],
+        vec!["10.0.0.1", "127.0.0.1"],
+    ];
+    let answers = answers.map(|all| all.iter().map(|text| text.parse().unwrap()).collect());
+    let dialler = Dialler::scripted(&settings, answers.to_vec());
+    let client = Client::of(&dialler, &settings);
+    let url = format!("http://receiver.example:{}/", server.port());
+    assert_eq!(status(client.send(post(&url)).await), 200);
+    for class in [Class::Loopback, Class::Private] {
+        let Fault::Refused(refused) = fault(client.send(post(&url)).await) else {
+            panic!("{class:?}");
+        };
+        assert_eq!(refused.class, class);
+    }
+    // Of two addresses only the one that may be is dialled.
+    assert_eq!(status(client.send(post(&url)).await), 200);
+    assert_eq!(server.accepted(), 2);
+}
+
+#[tokio::test]
+async fn old_answers_end_with_their_connection() {
+    for answer in [
+        "HTTP/1.0 200 OK\r\n\r\ndone",
+        "HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\ndone",
+    ] {
+        let server = answering(answer.into()).await;
+        let found = came(sent(&server.url()).await);
+        assert_eq!((found.status, &*found.head, found.cut), (200, "done", None));
+    }
+}
+
+#[tokio::test]
+async fn garbage_in_a_body_is_no_matter() {
+    for body in ["\0\u{1b}[31m", "<html>", "{", "null"] {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        let server = answering(head + body).await;
+        let found = came(sent(&server.url()).await);
+        assert_eq!((found.status, &*found.head, found.cut), (200, body, None));
+    }
+}

@@ -168,7 +168,7 @@ fn unusable_proxies_are_said() {
         ("socks5://proxy:1", "its URL does not begin with http://"),
         (
             "http://me:secret@proxy:1",
-            "its URL holds a user, which is not supported",
+            "its URL holds a user, which belongs into proxy_auth",
         ),
         (
             "http://1.2.3.4.5:1",
@@ -184,5 +184,48 @@ fn unusable_proxies_are_said() {
             error.to_string(),
             format!("the proxy is not usable: {said}")
         );
+    }
+}
+
+/// A proxy that wants to know who asks.
+async fn wary() -> Server {
+    Server::start(|mut conn| async move {
+        let head = conn.head().await.unwrap();
+        // `me:secret` in base64.
+        if head.contains("\r\nProxy-Authorization: Basic bWU6c2VjcmV0\r\n") {
+            conn.say("HTTP/1.1 200 OK\r\n\r\n").await;
+            let inner = conn.request().await.unwrap().0;
+            assert!(
+                !inner.to_lowercase().contains("proxy-authorization"),
+                "{inner}"
+            );
+            conn.say(OK).await;
+        } else {
+            conn.say("HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic\r\n\r\n")
+                .await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_proxy_is_told_who_asks_and_the_receiver_is_not() {
+    let proxy = wary().await;
+    let with = |password: Option<&str>| {
+        let proxy_auth = password.map(|password| ProxyAuth {
+            user: "me".to_owned(),
+            password: password.to_owned(),
+        });
+        let settings = Settings {
+            proxy_auth,
+            ..through(&proxy)
+        };
+        Client::new(&settings).unwrap()
+    };
+    let url = "http://receiver.example/";
+    assert_eq!(status(with(Some("secret")).send(post(url)).await), 200);
+    for wrong in [None, Some("secret2")] {
+        let lost = fault(with(wrong).send(post(url)).await);
+        assert_eq!(lost, Fault::Proxy(ProxyFault::Status(407)));
     }
 }
