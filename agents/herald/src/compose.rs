@@ -1,6 +1,7 @@
 //! From a delivery to a request. Address, header fields and secrets are read at each attempt; the
 //! body of an attempt that failed is sent again byte by byte.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::Read as _;
 
@@ -28,7 +29,7 @@ const CA_BYTES: u64 = 4 << 20;
 const USER_AGENT: &str = concat!("roundsman-herald/", env!("CARGO_PKG_VERSION"));
 
 /// Header fields that belong to a format.
-type OfFormat = Vec<(&'static str, String)>;
+type OfFormat = Vec<(Cow<'static, str>, String)>;
 
 /// Makes the requests of one endpoint.
 pub struct Composer {
@@ -81,8 +82,8 @@ impl Composer {
         let (body, of_format) = self.body(candidate, host)?;
         let mut headers = self.headers(&candidate.delivery.uid, &body, now)?;
         for (name, value) in of_format {
-            headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
-            headers.push((name.to_owned(), value));
+            headers.retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
+            headers.push((name.into_owned(), value));
         }
         let request = Request {
             uri,
@@ -110,15 +111,21 @@ impl Composer {
             })
         });
         match (delivery.body.clone(), rendered) {
-            (Some(frozen), Some(Ok(fresh))) => Ok((frozen, fresh.headers)),
-            (Some(frozen), _) => Ok((frozen, Vec::new())),
+            (Some(frozen), Some(Ok(fresh))) => Ok((frozen, of_format(fresh.headers))),
+            (Some(frozen), _) => {
+                let kept = delivery.headers.clone().into_iter();
+                Ok((
+                    frozen,
+                    kept.map(|(name, value)| (name.into(), value)).collect(),
+                ))
+            }
             (None, Some(rendered)) => {
                 let rendered = rendered?;
                 let body = Body {
                     content_type: rendered.content_type,
                     bytes: rendered.bytes,
                 };
-                Ok((body, rendered.headers))
+                Ok((body, of_format(rendered.headers)))
             }
             (None, None) => Err(Reply::Unsendable {
                 error: "its event is gone".into(),
@@ -183,6 +190,11 @@ impl Composer {
             .read(named)
             .map_err(|error| by_endpoint(told(&error)))
     }
+}
+
+fn of_format(headers: Vec<(&'static str, String)>) -> OfFormat {
+    let headers = headers.into_iter();
+    headers.map(|(name, value)| (name.into(), value)).collect()
 }
 
 /// Every delivery of the endpoint would fail alike.

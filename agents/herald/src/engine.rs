@@ -10,10 +10,10 @@ use roundsman_store::{Result, Store, delivery};
 
 use crate::client::{Outcome, retry_after};
 use crate::config::Settings;
-use crate::intake::Intake;
+use crate::intake::{Intake, Surroundings};
 use crate::lane::{Lane, Offer};
 use crate::plan::{Reply, Turn};
-use crate::record::{Ended, Record, Told, meet, tell, told_down};
+use crate::record::{Ended, Record, Told, keep_news, meet, tell, told_down};
 use crate::sender::{Finished, Job, Sender};
 
 /// How often deliveries that have become too old are looked for.
@@ -47,6 +47,10 @@ pub struct Totals {
     pub failed: u64,
     /// Deliveries that were parked.
     pub parked: u64,
+    /// Events that have passed this host before.
+    pub looped: u64,
+    /// What happened to endpoints by events of our own, and is no event itself.
+    pub untold: u64,
 }
 
 /// When to turn again, if nothing happens before.
@@ -82,14 +86,20 @@ impl Engine {
     ///
     /// # Errors
     /// That of the store; then nothing has changed.
-    pub fn adopt(&mut self, settings: &Settings, lanes: Vec<Lane>, now: Timestamp) -> Result<()> {
+    pub fn adopt(
+        &mut self,
+        settings: &Settings,
+        lanes: Vec<Lane>,
+        around: Surroundings,
+        now: Timestamp,
+    ) -> Result<()> {
         let agent = self.agent;
         let fingerprints: BTreeMap<&str, String> = lanes
             .iter()
             .map(|lane| (lane.name.as_str(), fingerprint(lane)))
             .collect();
         let (intake, known, down) = self.store.write(|tx| {
-            let intake = Intake::load(agent, tx, settings, now)?;
+            let intake = Intake::load(agent, tx, settings, around, now)?;
             let known = meet(tx, &fingerprints, now)?;
             let down = told_down(tx, agent, &known)?;
             Ok((intake, known, down))
@@ -146,13 +156,17 @@ impl Engine {
     /// That of the store. What had ended is kept, and recorded by the next turn.
     pub fn turn(&mut self, now: Timestamp, host: &str) -> Result<Next> {
         self.collect(now);
-        if self.has_work()? {
+        let is_due = self.intake.is_due(now);
+        if self.has_work()? || is_due {
             self.is_behind = self.record(now)?;
         }
         let mut next = match self.is_behind {
             true => Next::Now,
             false => Next::Idle,
         };
+        if let Some(at) = self.intake.next_at() {
+            next = next.sooner(at);
+        }
         let offers = self.read_offers(now)?;
         for (name, offer) in offers {
             if let Some(at) = offer.next_at {
@@ -220,10 +234,12 @@ impl Engine {
         let may_tell = self
             .ended
             .iter()
-            .any(|one| writer.may_tell(one, &self.known));
+            .any(|one| writer.may_tell(one, &self.known))
+            || self.intake.is_due(now);
         let written = if may_tell {
             self.store.publish(|tx| {
-                let written = writer.write(tx)?;
+                let mut written = writer.write(tx)?;
+                keep_news(&mut written, &self.told_down);
                 tell(tx, self.agent, &written.turns, now)?;
                 Ok(written)
             })?
@@ -243,6 +259,9 @@ impl Engine {
         self.totals.done += written.totals.done;
         self.totals.failed += written.totals.failed;
         self.totals.parked += written.totals.parked;
+        self.totals.looped += written.taken.looped;
+        self.totals.untold += written.untold.len() as u64;
+        crate::report::turns(&written.untold);
         for (name, turn, _) in &written.turns {
             match turn {
                 Turn::Opened | Turn::Disabled => self.told_down.insert(name.clone()),
@@ -299,8 +318,12 @@ impl Engine {
         let Some(lane) = self.lanes.get_mut(name) else {
             return;
         };
-        for candidate in offer.candidates {
+        for mut candidate in offer.candidates {
             let id = candidate.delivery.id;
+            let is_own = candidate.is_own(self.agent);
+            if let Some(event) = &mut candidate.event {
+                self.intake.pass(event);
+            }
             let made = lane.composer.compose(&candidate, host, now);
             let made = made.and_then(|made| match &lane.client {
                 Ok(client) => Ok((made, client)),
@@ -317,11 +340,11 @@ impl Engine {
                         client: std::sync::Arc::clone(client),
                         request,
                     };
-                    lane.begin(&candidate.delivery, Some(body));
+                    lane.begin(&candidate.delivery, Some(body), is_own);
                     self.sender.send(job);
                 }
                 Err(reply) => {
-                    lane.begin(&candidate.delivery, None);
+                    lane.begin(&candidate.delivery, None, is_own);
                     self.ended.push(Ended {
                         id,
                         endpoint: name.to_owned(),

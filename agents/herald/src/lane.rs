@@ -35,6 +35,8 @@ pub struct UnderWay {
     pub attempts: u32,
     /// What is sent, once it could be made.
     pub body: Option<Body>,
+    /// It carries an event of our own: what comes of it is no event.
+    pub is_own: bool,
     order_key: Option<String>,
 }
 
@@ -44,6 +46,13 @@ pub struct Candidate {
     pub delivery: Delivery,
     /// The event; none for a group, and for one whose event is gone.
     pub event: Option<Event>,
+}
+
+impl Candidate {
+    /// Whether it carries an event of `agent`, alone or in a digest.
+    pub fn is_own(&self, agent: &str) -> bool {
+        self.delivery.is_own || self.event.as_ref().is_some_and(|one| one.agent == agent)
+    }
 }
 
 /// What an endpoint may be sent now, and when to look again if nothing happens before.
@@ -101,7 +110,7 @@ impl Lane {
                 return Ok(offer);
             }
             Gate::Probe if self.under_way.is_empty() => {
-                Vec::from_iter(delivery::oldest_due(tx, &self.name)?)
+                Vec::from_iter(delivery::oldest_due(tx, &self.name, now)?)
             }
             Gate::Probe => return Ok(offer),
             Gate::Open => {
@@ -150,8 +159,9 @@ impl Lane {
     }
 
     /// The delivery is under way from now on.
-    pub fn begin(&mut self, delivery: &Delivery, body: Option<Body>) {
+    pub fn begin(&mut self, delivery: &Delivery, body: Option<Body>, is_own: bool) {
         let one = UnderWay {
+            is_own,
             attempts: delivery.attempts,
             body,
             order_key: delivery.order_key.clone(),

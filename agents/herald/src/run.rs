@@ -15,8 +15,10 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::config::Settings;
 use crate::engine::{Engine, Next};
+use crate::intake::{Surroundings, host_id};
 use crate::lane::Lane;
 use crate::sender::Sender;
+use crate::silence;
 
 /// How often the manager and the store are told how it goes.
 const TELL: Duration = Duration::from_secs(60);
@@ -97,8 +99,28 @@ fn adopt(ctx: &Context, engine: &mut Engine, settings: &Settings) -> anyhow::Res
             }
         }
     }
-    engine.adopt(settings, lanes, ctx.clock().now())?;
+    let around = surroundings(ctx);
+    engine.adopt(settings, lanes, around, ctx.clock().now())?;
     Ok(())
+}
+
+/// What is read beside the configuration. A silence that is broken costs itself alone.
+fn surroundings(ctx: &Context) -> Surroundings {
+    let (silences, findings) = silence::load(&ctx.paths().at(silence::DIRECTORY));
+    for finding in findings {
+        log::error!(
+            MESSAGE_ID = roundsman_kit::log::id::CONFIG_ITEM_LEFT_OUT,
+            "ROUNDSMAN_FILE" = finding.file,
+            "ROUNDSMAN_KEY" = finding.key;
+            "left out: {finding}"
+        );
+    }
+    let host = ctx.host();
+    Surroundings {
+        host_id: host_id(ctx.paths(), &host),
+        host,
+        silences,
+    }
 }
 
 /// Forgets triggers that have left the files. What was left out is known only once a
@@ -282,6 +304,11 @@ impl Herald {
         }
         let counts = engine.store().read(roundsman_store::delivery::counts);
         metrics.count(&counts.unwrap_or_default(), engine.endpoints());
+        let now = ctx.clock().now();
+        let held = engine
+            .store()
+            .read(|tx| roundsman_store::delivery::held(tx, now));
+        metrics.hold(&held.unwrap_or_default());
         self.told = Some((Instant::now(), status));
     }
 
