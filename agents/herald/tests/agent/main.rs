@@ -4,8 +4,12 @@
 
 mod crash;
 mod endpoints;
+mod groups;
+mod heartbeat;
 mod lanes;
 mod order;
+mod quiet;
 mod receiver;
 mod reload;
+mod silences;
 mod support;
