@@ -53,6 +53,8 @@ pub struct Surroundings {
     pub host_id: String,
     /// What is held back.
     pub silences: Vec<Silence>,
+    /// What silences that cannot be read would hold back, as `silence:NAME`: it stays so.
+    pub unread: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -167,7 +169,9 @@ impl Intake {
     /// Brings what is held back in line with the silences and quiet hours of now: what has ended
     /// before its time lets go.
     fn hold_again(&self, tx: &WriteTx<'_>, now: Timestamp) -> Result<()> {
-        for held in delivery::holds(tx, now)? {
+        let unread = &self.around.unread;
+        let held = delivery::holds(tx, now)?.into_iter();
+        for held in held.filter(|held| !unread.contains(&held.hold.by)) {
             let severity = match held.is_urgent {
                 true => Severity::Critical,
                 false => Severity::Error,
@@ -188,7 +192,8 @@ impl Intake {
                 delivery::hold_again(tx, &held, hold.as_ref(), now)?;
             }
         }
-        for mut group in groups::silenced(tx)? {
+        let silenced = groups::silenced(tx)?.into_iter();
+        for mut group in silenced.filter(|group| !unread.contains(&group.held_by)) {
             let silence = self.around.silences.iter();
             let until = silence
                 .filter(|one| one.label() == group.held_by)

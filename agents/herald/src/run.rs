@@ -107,7 +107,7 @@ fn adopt(ctx: &Context, engine: &mut Engine, settings: &Settings) -> anyhow::Res
 /// What is read beside the configuration. A silence that is broken costs itself alone.
 fn surroundings(ctx: &Context) -> Surroundings {
     let (silences, findings) = silence::load(&ctx.paths().at(silence::DIRECTORY));
-    for finding in findings {
+    for finding in &findings {
         log::error!(
             MESSAGE_ID = roundsman_kit::log::id::CONFIG_ITEM_LEFT_OUT,
             "ROUNDSMAN_FILE" = finding.file,
@@ -120,6 +120,7 @@ fn surroundings(ctx: &Context) -> Surroundings {
         host_id: host_id(ctx.paths(), &host),
         host,
         silences,
+        unread: findings.iter().filter_map(silence::label_of).collect(),
     }
 }
 

@@ -64,6 +64,12 @@ pub fn longest(silences: &[Silence], event: &Event, now: Timestamp) -> Option<Ho
     })
 }
 
+/// What the silence of a finding would be called as a reason.
+pub fn label_of(finding: &Finding) -> Option<String> {
+    let name = Path::new(&finding.file).file_stem()?.to_str()?;
+    Some(format!("silence:{name}"))
+}
+
 /// Reads all silences of a directory by name, and what is wrong with those that are left out.
 /// Those that are over are among them; a directory that is not there has none.
 pub fn load(directory: &Path) -> (Vec<Silence>, Vec<Finding>) {

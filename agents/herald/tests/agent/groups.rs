@@ -7,7 +7,7 @@ use roundsman_store::event::{self, NewEvent, Severity};
 use roundsman_store::{delivery, delivery_group};
 use serde_json::Value;
 
-use crate::receiver::{Arrival, Receiver};
+use crate::receiver::{Answer, Arrival, Receiver};
 use crate::support::{World, trigger};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -225,4 +225,120 @@ fn events_of_a_group_go_singly_when_there_is_no_digest_to_be_made() {
     herald.reload();
     world.wait_done("a");
     herald.stop();
+}
+
+#[test]
+fn a_condition_without_a_group_is_told_at_once_and_again_while_it_holds() {
+    let ops = Receiver::kind();
+    let toml = trigger("all", &["ops"]) + "repeat = '1h'\n" + &ops.endpoint("ops", "");
+    let world = World::with_clock(&toml);
+    let herald = world.start();
+    let firing = NewEvent::firing(world.now(), "test", "test.disk", "home");
+    put(&world, firing.uid("firing"));
+    assert_eq!(ops.wait_for(1)[0].id(), "firing");
+    world.wait_done("firing");
+    world.advance(60 * MINUTE);
+    assert_eq!(uids(&ops.wait_for(2)[1]), ["firing"]);
+    let over = NewEvent::resolved(world.now(), "test", "test.disk", "home");
+    put(&world, over.uid("over"));
+    assert_eq!(ops.wait_for(3)[2].id(), "over");
+    world.advance(60 * MINUTE);
+    world.wait("end of the condition", |world| groups(world) == 0);
+    herald.stop();
+    assert_eq!(ops.arrivals().len(), 3);
+}
+
+#[test]
+fn a_digest_that_has_not_arrived_is_not_told_again() {
+    let ops = Receiver::new(|_| Answer::Status(503));
+    let more = "group_by = []\ngroup_wait = '0s'\nrepeat = '1m'\n";
+    let endpoint = ops.endpoint("ops", "schedule = ['20m']");
+    let world = World::with_clock(&(trigger("all", &["ops"]) + more + &endpoint));
+    let herald = world.start();
+    let firing = NewEvent::firing(world.now(), "test", "test.disk", "home");
+    put(&world, firing.severity(Severity::Warning));
+    ops.wait_for(1);
+    for n in 0..3 {
+        world.advance(MINUTE);
+        put(&world, seen(&world, &format!("mark{n}"), Severity::Info));
+        wait_taken(&world, &(n + 2).to_string());
+    }
+    herald.stop();
+    let telling = |one: &&Delivery| {
+        let body = &one.body.as_ref().unwrap().bytes;
+        String::from_utf8_lossy(body).contains("test.disk")
+    };
+    assert_eq!(world.deliveries().iter().filter(telling).count(), 1);
+}
+
+#[test]
+fn when_there_are_too_many_groups_events_go_singly_and_that_is_said_once() {
+    let ops = Receiver::kind();
+    let more = "group_by = ['correlation']\ngroup_wait = '1h'\n";
+    let toml = trigger("all", &["ops"]) + more + &ops.endpoint("ops", "");
+    let world = World::with_clock(&toml);
+    let many = world.store().publish(|tx| {
+        for n in 0..10_002 {
+            let event = seen(&world, &format!("e{n}"), Severity::Info);
+            event::insert(tx, &event.correlation(format!("c{n}")))?;
+        }
+        Ok(())
+    });
+    many.unwrap();
+    let herald = world.start();
+    wait_taken(&world, "10002");
+    put(
+        &world,
+        seen(&world, "more", Severity::Info).correlation("more"),
+    );
+    ops.wait_for(3);
+    let output = herald.stop();
+    assert_eq!(groups(&world), 10_000);
+    assert_eq!(
+        output.stderr.matches("too many open groups").count(),
+        1,
+        "{output}"
+    );
+    let uids: Vec<String> = world.deliveries().into_iter().map(|one| one.uid).collect();
+    assert_eq!(uids, ["e10000", "e10001", "more"]);
+}
+
+#[test]
+fn killed_at_random_points_every_event_is_in_a_digest_and_no_digest_changes() {
+    let ops = Receiver::kind();
+    let more = "group_by = ['labels.key']\ngroup_wait = '0s'\n";
+    let world = World::new(&(trigger("all", &["ops"]) + more + &ops.endpoint("ops", "")));
+    let mut dice = fastrand::Rng::with_seed(5);
+    let mut published = std::collections::BTreeSet::new();
+    for round in 0..40 {
+        let process = world.root.agent("herald").spawn();
+        for n in 0..4 {
+            let uid = format!("e{round:02}-{n}");
+            put(
+                &world,
+                seen(&world, &uid, Severity::Info).label("key", ["a", "b"][n % 2]),
+            );
+            published.insert(uid);
+        }
+        let life = Duration::from_millis(dice.u64(0..60));
+        assert!(!process.ended(life).unwrap(), "{}", process.stderr());
+        drop(process);
+    }
+    let herald = world.start();
+    wait_taken(&world, "160");
+    world.wait("everything", |world| {
+        groups(world) == 0 && is_over(&world.deliveries())
+    });
+    herald.stop();
+    let arrivals = ops.arrivals();
+    let mut bodies = std::collections::BTreeMap::new();
+    let mut told = Vec::new();
+    for arrival in &arrivals {
+        match bodies.insert(arrival.id(), &arrival.body) {
+            None => told.extend(uids(arrival)),
+            Some(before) => assert_eq!(before, &arrival.body),
+        }
+    }
+    told.sort();
+    assert_eq!(told, Vec::from_iter(published), "each once");
 }

@@ -106,6 +106,8 @@ fn an_event_that_has_passed_this_host_is_not_sent_again_and_others_name_it() {
     come("no-way", json!("/home"));
     ops.wait_for(2);
     wait_taken(&world, "3");
+    let looped = "roundsman_herald_looped_total 1";
+    world.wait("figure", |world| crate::quiet::shows(world, looped));
     herald.stop();
     assert!(world.delivery("round").is_none());
     let mut paths: Vec<_> = ops

@@ -1,5 +1,7 @@
 //! Quiet hours. The clock of a tree begins at 18:00 UTC.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use roundsman_store::delivery::State;
@@ -63,6 +65,17 @@ fn what_is_urgent_passes_and_takes_with_it_what_waits_before_it() {
     assert_eq!(world.delivery("other").unwrap().state, State::Due);
 }
 
+/// Whether herald's registry shows this line.
+pub fn shows(world: &World, line: &str) -> bool {
+    let socket = world.root.at("/run/roundsman/herald/metrics.sock");
+    let mut stream = UnixStream::connect(socket).unwrap();
+    let ask = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    stream.write_all(ask.as_bytes()).unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).unwrap();
+    page.lines().any(|one| one == line)
+}
+
 #[test]
 fn with_none_nothing_passes() {
     let ops = Receiver::kind();
@@ -75,6 +88,10 @@ fn with_none_nothing_passes() {
         world.delivery("one").unwrap().held_by.as_deref(),
         Some("quiet")
     );
+    herald.stop();
+    let herald = world.start();
+    assert!(shows(&world, "roundsman_herald_held{by=\"quiet\"} 1"));
+    assert!(shows(&world, "roundsman_herald_held{by=\"silence\"} 0"));
     herald.stop();
     assert_eq!(ops.arrivals().len(), 0);
 }

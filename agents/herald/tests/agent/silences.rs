@@ -65,6 +65,10 @@ fn a_silence_holds_back_until_it_ends_is_shortened_or_removed() {
     put(&world, seen(&world, "quiet2", Severity::Alert));
     world.wait("delivery", |world| world.delivery("quiet2").is_some());
     assert_eq!(held(&world), one_held());
+    // One that cannot be read lets nothing go.
+    silence(&world, "disks", "until = 'soon'\n");
+    herald.reload();
+    assert_eq!(held(&world), one_held());
     std::fs::remove_file(world.root.at("/etc/roundsman/silences.d/disks.toml")).unwrap();
     herald.reload();
     world.wait_done("quiet2");
