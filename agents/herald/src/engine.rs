@@ -156,8 +156,7 @@ impl Engine {
     /// That of the store. What had ended is kept, and recorded by the next turn.
     pub fn turn(&mut self, now: Timestamp, host: &str) -> Result<Next> {
         self.collect(now);
-        let is_due = self.intake.is_due(now);
-        if self.has_work()? || is_due {
+        if self.has_work()? || self.intake.is_due(now) {
             self.is_behind = self.record(now)?;
         }
         let mut next = match self.is_behind {
@@ -321,9 +320,8 @@ impl Engine {
         for mut candidate in offer.candidates {
             let id = candidate.delivery.id;
             let is_own = candidate.is_own(self.agent);
-            if let Some(event) = &mut candidate.event {
-                self.intake.pass(event);
-            }
+            let event = candidate.event.iter_mut();
+            event.for_each(|event| self.intake.pass(event));
             let made = lane.composer.compose(&candidate, host, now);
             let made = made.and_then(|made| match &lane.client {
                 Ok(client) => Ok((made, client)),
@@ -396,8 +394,6 @@ fn reply(outcome: Outcome, now: Timestamp) -> (Reply, Vec<u8>) {
 fn fingerprint(lane: &Lane) -> String {
     let text = serde_json::json!(lane.settings).to_string();
     let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-    digest.as_ref()[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let bytes = digest.as_ref()[..8].iter();
+    bytes.map(|byte| format!("{byte:02x}")).collect()
 }
