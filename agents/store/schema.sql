@@ -1,6 +1,6 @@
 -- What the migrations make; generated, see src/migrate/tests.rs. Not run by anything.
 PRAGMA application_id = 0x7264736d;
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 PRAGMA auto_vacuum = INCREMENTAL;
 PRAGMA journal_mode = WAL;
 
@@ -46,7 +46,8 @@ CREATE TABLE delivery (
     last_at      INTEGER,
     last_status  INTEGER,
     last_error   TEXT,
-    last_answer  TEXT,
+    last_answer  TEXT, headers TEXT
+    CHECK (json_valid(headers) AND json_type(headers) = 'object'), held_by TEXT CHECK (held_by <> ''), owed_at INTEGER, own INTEGER NOT NULL DEFAULT 0 CHECK (own IN (0, 1)),
     UNIQUE (endpoint, uid),
     CHECK (event_id IS NOT NULL OR body IS NOT NULL)
 ) STRICT;
@@ -62,6 +63,9 @@ CREATE INDEX delivery_age ON delivery (state, created_at);
 CREATE INDEX delivery_due ON delivery (endpoint, next_at, id) WHERE state = 'due' AND blocked = 0;
 
 CREATE INDEX delivery_event ON delivery (event_id) WHERE event_id IS NOT NULL;
+
+CREATE INDEX delivery_held ON delivery (held_by, trigger, next_at)
+    WHERE state = 'due' AND held_by IS NOT NULL;
 
 CREATE INDEX delivery_key ON delivery (endpoint, order_key, id)
     WHERE state = 'due' AND order_key IS NOT NULL;
@@ -86,6 +90,34 @@ CREATE TABLE delivery_count (
     total    INTEGER NOT NULL,
     PRIMARY KEY (endpoint, state)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE delivery_group (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    endpoint   TEXT    NOT NULL CHECK (endpoint <> ''),
+    trigger    TEXT    NOT NULL CHECK (trigger <> ''),
+    key        TEXT    NOT NULL,
+    held_by    TEXT    NOT NULL,
+    order_key  TEXT    NOT NULL,
+    first_uid  TEXT    NOT NULL,
+    n          INTEGER NOT NULL,
+    closes_at  INTEGER,
+    repeats_at INTEGER,
+    last_uid   TEXT,
+    UNIQUE (endpoint, trigger, key, held_by)
+) STRICT;
+
+CREATE INDEX delivery_group_closes ON delivery_group (closes_at) WHERE closes_at IS NOT NULL;
+
+CREATE INDEX delivery_group_repeats ON delivery_group (repeats_at) WHERE repeats_at IS NOT NULL;
+
+CREATE TABLE delivery_member (
+    group_id INTEGER NOT NULL REFERENCES delivery_group (id) ON DELETE CASCADE,
+    event_id INTEGER NOT NULL,
+    told     INTEGER NOT NULL CHECK (told IN (0, 1)),
+    PRIMARY KEY (group_id, told, event_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX delivery_member_event ON delivery_member (event_id);
 
 CREATE TABLE endpoint (
     name            TEXT    NOT NULL PRIMARY KEY CHECK (name <> ''),

@@ -1,6 +1,7 @@
 //! From a delivery to a request. Address, header fields and secrets are read at each attempt; the
 //! body of an attempt that failed is sent again byte by byte.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
 
@@ -36,7 +37,7 @@ pub struct Content {
     /// The bytes with their media type.
     pub body: Body,
     /// The format's own header fields.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: BTreeMap<String, String>,
 }
 
 /// Makes the requests of one endpoint.
@@ -98,7 +99,10 @@ impl Composer {
         match (frozen, fresh) {
             (Some(body), fresh) => Ok(Content {
                 body: body.clone(),
-                headers: fresh.and_then(Result::ok).map_or(Vec::new(), |c| c.headers),
+                headers: match fresh {
+                    Some(Ok(fresh)) => fresh.headers,
+                    _ => delivery.headers.clone(),
+                },
             }),
             (None, Some(fresh)) => fresh,
             (None, None) => Err(Reply::Unsendable {
@@ -129,7 +133,7 @@ impl Composer {
         if let Some(writer) = &self.writer {
             return Ok(Content {
                 body: writer.render(&notice, uid)?,
-                headers: Vec::new(),
+                headers: BTreeMap::new(),
             });
         }
         let renderer = self.renderer.as_ref().map_err(|e| by_endpoint(e.clone()))?;
@@ -144,7 +148,7 @@ impl Composer {
                 content_type: rendered.content_type,
                 bytes: rendered.bytes,
             },
-            headers: rendered.headers,
+            headers: own(rendered.headers),
         })
     }
 
@@ -240,6 +244,13 @@ impl Fields {
             None => self.0.push((name.to_ascii_lowercase(), value.to_owned())),
         }
     }
+}
+
+fn own(headers: Vec<(&'static str, String)>) -> BTreeMap<String, String> {
+    let headers = headers.into_iter();
+    headers
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// Every delivery of the endpoint would fail alike.

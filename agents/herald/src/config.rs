@@ -1,6 +1,7 @@
 //! What `/etc/roundsman/herald.toml` and `herald.d/` may hold.
 
 mod endpoint;
+mod silence;
 mod trigger;
 
 use std::collections::BTreeMap;
@@ -10,7 +11,8 @@ use roundsman_kit::quantity::Span;
 use serde::{Deserialize, Serialize};
 
 pub use endpoint::{Endpoint, Mail, Security, mailbox};
-pub use trigger::{Start, Trigger, Want};
+pub use silence::SilenceFile;
+pub use trigger::{Conditions, Start, Trigger, Want};
 
 /// The keys of herald.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,6 +49,14 @@ impl Config for Settings {
         for (name, trigger) in &self.triggers {
             let at = format!("triggers.{name}");
             findings.extend(named(&at, name));
+            if name == crate::heartbeat::TRIGGER {
+                let remedy = "give it another name";
+                findings.push(Invalid::new(
+                    &at,
+                    "is the name of endpoints' heartbeats",
+                    remedy,
+                ));
+            }
             findings.extend(trigger.validate(&at));
         }
         for (name, endpoint) in &self.endpoints {

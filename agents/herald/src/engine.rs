@@ -11,11 +11,11 @@ use roundsman_store::{Result, Store, delivery};
 
 use crate::client::{Outcome, retry_after};
 use crate::config::Settings;
-use crate::intake::Intake;
+use crate::intake::{Intake, Surroundings};
 use crate::lane::{Lane, Offer};
 use crate::plan::{Reply, Turn};
-use crate::record::{Ended, Record, Told, meet, tell, told_down};
-use crate::sender::{Finished, Parcel, Report, Sender};
+use crate::record::{Ended, Record, Told, keep_news, meet, tell, told_down};
+use crate::sender::{Finished, Parcel, Post, Report, Sender};
 
 /// How often deliveries that have become too old are looked for.
 const EXPIRY: Duration = Duration::from_secs(60);
@@ -48,6 +48,10 @@ pub struct Totals {
     pub failed: u64,
     /// Deliveries that were parked.
     pub parked: u64,
+    /// Events that have passed this host before.
+    pub looped: u64,
+    /// What happened to endpoints by events of our own, and is no event itself.
+    pub untold: u64,
 }
 
 /// When to turn again, if nothing happens before.
@@ -83,14 +87,22 @@ impl Engine {
     ///
     /// # Errors
     /// That of the store; then nothing has changed.
-    pub fn adopt(&mut self, settings: &Settings, lanes: Vec<Lane>, now: Timestamp) -> Result<()> {
+    pub fn adopt(
+        &mut self,
+        settings: &Settings,
+        lanes: Vec<Lane>,
+        around: Surroundings,
+        now: Timestamp,
+    ) -> Result<()> {
         let agent = self.agent;
         let fingerprints: BTreeMap<&str, String> = lanes
             .iter()
             .map(|lane| (&*lane.name, fingerprint(lane)))
             .collect();
+        let posts: BTreeMap<&str, &Arc<Post>> =
+            lanes.iter().map(|lane| (&*lane.name, &lane.post)).collect();
         let (intake, known, down) = self.store.write(|tx| {
-            let intake = Intake::load(agent, tx, settings, now)?;
+            let intake = Intake::load(agent, tx, (settings, &posts), around, now)?;
             let known = meet(tx, &fingerprints, now)?;
             let down = told_down(tx, agent, &known)?;
             Ok((intake, known, down))
@@ -163,13 +175,16 @@ impl Engine {
     /// That of the store. What had ended is kept, and recorded by the next turn.
     pub fn turn(&mut self, now: Timestamp) -> Result<Next> {
         self.collect(now);
-        if self.has_work()? {
+        if self.has_work()? || self.intake.is_due(now) {
             self.is_behind = self.record(now)?;
         }
         let mut next = match self.is_behind {
             true => Next::Now,
             false => Next::Idle,
         };
+        if let Some(at) = self.intake.next_at() {
+            next = next.sooner(at);
+        }
         let offers = self.read_offers(now)?;
         for (name, offer) in offers {
             if let Some(at) = offer.next_at {
@@ -249,10 +264,12 @@ impl Engine {
         let may_tell = self
             .ended
             .iter()
-            .any(|one| writer.may_tell(one, &self.known));
+            .any(|one| writer.may_tell(one, &self.known))
+            || self.intake.is_due(now);
         let written = if may_tell {
             self.store.publish(|tx| {
-                let written = writer.write(tx)?;
+                let mut written = writer.write(tx)?;
+                keep_news(&mut written, &self.told_down);
                 tell(tx, self.agent, &written.turns, now)?;
                 Ok(written)
             })?
@@ -281,6 +298,9 @@ impl Engine {
         self.totals.done += written.totals.done;
         self.totals.failed += written.totals.failed;
         self.totals.parked += written.totals.parked;
+        self.totals.looped += written.taken.looped;
+        self.totals.untold += written.untold.len() as u64;
+        crate::report::turns(&written.untold);
         for (name, turn, _) in &written.turns {
             match turn {
                 Turn::Opened | Turn::Disabled => self.told_down.insert(name.clone()),
@@ -339,10 +359,14 @@ impl Engine {
         };
         let post = Arc::clone(&lane.post);
         let mut parcels = Vec::with_capacity(offer.candidates.len());
-        for candidate in offer.candidates {
+        for mut candidate in offer.candidates {
+            let is_own = candidate.is_own(self.agent);
+            if let Some(event) = &mut candidate.event {
+                self.intake.pass(event);
+            }
             let content = post.composer.content(&candidate);
             let delivery = candidate.delivery;
-            lane.begin(&delivery, content.as_ref().ok());
+            lane.begin(&delivery, content.as_ref().ok(), is_own);
             match content {
                 Ok(content) => parcels.push(Parcel {
                     id: delivery.id,
@@ -410,8 +434,6 @@ fn ended(finished: Finished, now: Timestamp) -> Ended {
 fn fingerprint(lane: &Lane) -> String {
     let text = serde_json::json!(lane.settings).to_string();
     let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-    digest.as_ref()[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let bytes = digest.as_ref()[..8].iter();
+    bytes.map(|byte| format!("{byte:02x}")).collect()
 }

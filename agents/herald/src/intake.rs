@@ -1,16 +1,27 @@
 //! From events to deliveries. Each trigger has a position of its own in the order of events,
 //! which moves in the transaction that adds its deliveries.
 
+mod owe;
+mod path;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use roundsman_kit::clock::Timestamp;
 use roundsman_store::cursor::{self, Cursor};
-use roundsman_store::delivery::{self, NewDelivery};
-use roundsman_store::event::{self, Event, EventId, Filter};
+use roundsman_store::delivery::{self, Hold};
+use roundsman_store::delivery_group as groups;
+use roundsman_store::event::{self, Event, EventId, Filter, Severity};
 use roundsman_store::{ReadTx, Result, WriteTx};
 
-use crate::config::{Settings, Start};
+use crate::config::{Endpoint, Settings, Start};
+use crate::group::Grouping;
 use crate::matching::Matcher;
+use crate::quiet::Quiet;
+use crate::sender::Post;
+use crate::silence::Silence;
+
+pub use path::host_id;
 
 /// How many events are looked at in one transaction.
 pub const PAGE: u32 = 256;
@@ -19,16 +30,56 @@ pub const PAGE: u32 = 256;
 const READER: &str = "reader:";
 
 /// All triggers, with their positions.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Intake {
     agent: &'static str,
     triggers: BTreeMap<String, Trigger>,
+    endpoints: BTreeMap<String, Target>,
+    around: Surroundings,
+    /// Whether anything may be held back at all.
+    holds: bool,
+    /// When a group or a sign of life is due next; unknown at first.
+    next_at: Option<Timestamp>,
+    beaten_at: Option<Timestamp>,
+    has_told_loop: bool,
+    has_told_crowd: bool,
+}
+
+/// What decides about events beside the configuration.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    /// The name of this host.
+    pub host: String,
+    /// What this host is called in the paths of events.
+    pub host_id: String,
+    /// What is held back.
+    pub silences: Vec<Silence>,
+    /// What silences that cannot be read would hold back, as `silence:NAME`: it stays so.
+    pub unread: BTreeSet<String>,
 }
 
 #[derive(Debug)]
 struct Trigger {
     matcher: Matcher,
     position: EventId,
+    grouping: Grouping,
+    quiet: Quiet,
+}
+
+/// An endpoint, as far as groups and signs of life need it.
+struct Target {
+    settings: Endpoint,
+    post: Arc<Post>,
+}
+
+/// What a look at the events has moved, to be settled once it is committed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Moved {
+    reached: Option<EventId>,
+    next_at: Option<Timestamp>,
+    beaten_at: Option<Timestamp>,
+    has_looped: bool,
+    is_crowded: bool,
 }
 
 /// What one look at the events brought.
@@ -38,6 +89,8 @@ pub struct Taken {
     pub events: usize,
     /// Deliveries that were added.
     pub deliveries: usize,
+    /// Events that have passed this host before.
+    pub looped: u64,
     /// There may be more.
     pub is_more: bool,
 }
@@ -51,7 +104,8 @@ impl Intake {
     pub fn load(
         agent: &'static str,
         tx: &WriteTx<'_>,
-        settings: &Settings,
+        (settings, posts): (&Settings, &BTreeMap<&str, &Arc<Post>>),
+        around: Surroundings,
         now: Timestamp,
     ) -> Result<Self> {
         let mut known = BTreeMap::new();
@@ -65,7 +119,11 @@ impl Intake {
         }
         let mut triggers = BTreeMap::new();
         for (name, trigger) in &settings.triggers {
-            let Ok(matcher) = Matcher::new(trigger) else {
+            let (Ok(matcher), Ok(grouping), Ok(quiet)) = (
+                Matcher::new(trigger),
+                Grouping::new(trigger),
+                Quiet::new(trigger),
+            ) else {
                 continue; // Refused with the configuration.
             };
             let position = match known.remove(name).flatten() {
@@ -76,9 +134,99 @@ impl Intake {
                     position
                 }
             };
-            triggers.insert(name.clone(), Trigger { matcher, position });
+            let trigger = Trigger {
+                matcher,
+                position,
+                grouping,
+                quiet,
+            };
+            triggers.insert(name.clone(), trigger);
         }
-        Ok(Self { agent, triggers })
+        let endpoints = settings.endpoints.iter().filter_map(|(name, settings)| {
+            let target = Target {
+                settings: settings.clone(),
+                post: Arc::clone(posts.get(name.as_str())?),
+            };
+            Some((name.clone(), target))
+        });
+        let any_quiet = settings.triggers.values().any(|one| !one.quiet.is_empty());
+        let intake = Self {
+            agent,
+            triggers,
+            endpoints: endpoints.collect(),
+            holds: any_quiet || !around.silences.is_empty(),
+            around,
+            next_at: Some(now),
+            beaten_at: None,
+            has_told_loop: false,
+            has_told_crowd: false,
+        };
+        intake.hold_again(tx, now)?;
+        Ok(intake)
+    }
+
+    /// Brings what is held back in line with the silences and quiet hours of now: what has ended
+    /// before its time lets go.
+    fn hold_again(&self, tx: &WriteTx<'_>, now: Timestamp) -> Result<()> {
+        let unread = &self.around.unread;
+        let held = delivery::holds(tx, now)?.into_iter();
+        for held in held.filter(|held| !unread.contains(&held.hold.by)) {
+            let severity = match held.is_urgent {
+                true => Severity::Critical,
+                false => Severity::Error,
+            };
+            let silence = self.around.silences.iter();
+            let mut silence = silence.filter(|one| one.label() == held.hold.by);
+            let silence = silence.find(|one| one.until > now).map(|one| Hold {
+                by: one.label(),
+                until: one.until,
+            });
+            let quiet = || {
+                let until = self.quiet_until(&held.trigger, severity, now)?;
+                let by = owe::QUIET.to_owned();
+                Some(Hold { by, until })
+            };
+            let hold = silence.or_else(quiet);
+            if hold.as_ref() != Some(&held.hold) {
+                delivery::hold_again(tx, &held, hold.as_ref(), now)?;
+            }
+        }
+        let silenced = groups::silenced(tx)?.into_iter();
+        for mut group in silenced.filter(|group| !unread.contains(&group.held_by)) {
+            let silence = self.around.silences.iter();
+            let until = silence
+                .filter(|one| one.label() == group.held_by)
+                .map(|one| one.until);
+            group.closes_at = Some(until.max().map_or(now, |until| until.max(now)));
+            groups::set(tx, &group)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a group or a sign of life is due: its bytes go out after the commit, which has to
+    /// be on the disk before, or the same id could have other bytes after a power cut.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.next_at.is_some_and(|at| at <= now)
+    }
+
+    /// When the next group or sign of life is due.
+    pub fn next_at(&self) -> Option<Timestamp> {
+        self.next_at
+    }
+
+    /// Whose intake it is.
+    pub fn agent(&self) -> &'static str {
+        self.agent
+    }
+
+    /// The silences in force, and those that are over.
+    pub fn silences(&self) -> &[Silence] {
+        &self.around.silences
+    }
+
+    /// Adds this host to the path of an event that has one, for it to be sent on.
+    pub fn pass(&self, event: &mut Event) {
+        path::pass(event, &self.around.host_id);
     }
 
     /// Forgets the positions of triggers that are neither in use nor left out for a fault.
@@ -97,41 +245,50 @@ impl Intake {
         Ok(())
     }
 
-    /// Looks at the next events, and adds what is owed for them.
+    /// Looks at the next events, and adds what is owed for them, and what has waited for its time.
     ///
     /// # Errors
     /// That of the store. The positions here are those of the store again after
     /// [`Intake::settle`].
-    pub fn take(&self, tx: &WriteTx<'_>, now: Timestamp) -> Result<(Taken, Option<EventId>)> {
+    pub fn take(&self, tx: &WriteTx<'_>, now: Timestamp) -> Result<(Taken, Moved)> {
+        let (mut taken, mut moved) = (Taken::default(), Moved::default());
+        if self.is_due(now) {
+            taken.deliveries += self.close(tx, now)? + self.beat(tx, now)?;
+            moved.beaten_at = Some(now);
+        }
+        self.take_events(tx, now, &mut taken, &mut moved)?;
+        let nexts = [groups::next_at(tx)?, self.next_beat(now)];
+        moved.next_at = nexts.into_iter().flatten().min();
+        Ok((taken, moved))
+    }
+
+    fn take_events(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        taken: &mut Taken,
+        moved: &mut Moved,
+    ) -> Result<()> {
         let Some(from) = self.triggers.values().map(|t| t.position).min() else {
-            return Ok((Taken::default(), None));
+            return Ok(());
         };
         let page = event::after(tx, &Filter::default(), from, PAGE)?;
         let Some(reached) = page.reached else {
-            return Ok((Taken::default(), None));
+            return Ok(());
         };
         for row in &page.rows.unreadable {
             log::error!("an event goes to nobody: {row}");
         }
         let events = page.rows.found;
-        let mut taken = Taken {
-            events: events.len(),
-            is_more: page.is_full,
-            ..Taken::default()
-        };
+        (taken.events, taken.is_more) = (events.len(), page.is_full);
+        let mut room = owe::Room::default();
         for event in &events {
-            for (endpoint, trigger) in self.wanted_by(event) {
-                let new = NewDelivery {
-                    uid: &event.uid,
-                    endpoint,
-                    trigger,
-                    event: Some(event.id),
-                    order_key: event.order_key.as_deref(),
-                    severity: event.severity,
-                    now,
-                    body: None,
-                };
-                taken.deliveries += usize::from(delivery::insert(tx, &new)?.is_some());
+            if path::has_passed(event, &self.around.host_id) {
+                taken.looped += 1;
+                continue;
+            }
+            for wanted in self.wanted_by(event) {
+                taken.deliveries += self.owe(tx, event, wanted, &mut room, now)?;
             }
         }
         for (name, trigger) in &self.triggers {
@@ -139,13 +296,28 @@ impl Intake {
                 keep(self.agent, tx, name, reached, now)?;
             }
         }
-        Ok((taken, Some(reached)))
+        moved.reached = Some(reached);
+        moved.has_looped = taken.looped > 0;
+        moved.is_crowded = room.is_crowded;
+        Ok(())
     }
 
     /// The transaction of [`Intake::take`] was committed.
-    pub fn settle(&mut self, reached: Option<EventId>) {
+    pub fn settle(&mut self, moved: Moved) {
         for trigger in self.triggers.values_mut() {
-            trigger.position = trigger.position.max(reached.unwrap_or(trigger.position));
+            trigger.position = trigger
+                .position
+                .max(moved.reached.unwrap_or(trigger.position));
+        }
+        self.next_at = moved.next_at;
+        self.beaten_at = moved.beaten_at.or(self.beaten_at);
+        if moved.has_looped && !self.has_told_loop {
+            log::warn!("events that have passed this host before are not sent again");
+            self.has_told_loop = true;
+        }
+        if moved.is_crowded && !self.has_told_crowd {
+            log::warn!("there are too many open groups: further events go singly");
+            self.has_told_crowd = true;
         }
     }
 

@@ -44,6 +44,7 @@ pub struct Lane {
 
 /// A delivery between its reading and its record.
 struct InHand {
+    is_own: bool,
     attempts: u32,
     order_key: Option<String>,
     bytes: usize,
@@ -55,6 +56,8 @@ pub struct Known<'l> {
     pub attempts: u32,
     /// Its key.
     pub order_key: Option<&'l str>,
+    /// It carries an event of our own: what comes of it is no event.
+    pub is_own: bool,
 }
 
 /// A delivery with its event.
@@ -63,6 +66,13 @@ pub struct Candidate {
     pub delivery: Delivery,
     /// The event; none for a group, and for one whose event is gone.
     pub event: Option<Event>,
+}
+
+impl Candidate {
+    /// Whether it carries an event of `agent`, alone or in a digest.
+    pub fn is_own(&self, agent: &str) -> bool {
+        self.delivery.is_own || self.event.as_ref().is_some_and(|one| one.agent == agent)
+    }
 }
 
 /// What an endpoint may be sent now, and when to look again if nothing happens before.
@@ -132,7 +142,7 @@ impl Lane {
             Gate::Shut => {}
             Gate::Until(at) => offer.next_at = Some(at),
             Gate::Probe if self.hand.is_empty() => {
-                let oldest = delivery::oldest_due(tx, &self.name)?;
+                let oldest = delivery::oldest_due(tx, &self.name, now)?;
                 let probe = oldest.map(|delivery| with_event(tx, delivery));
                 offer.candidates.extend(probe.transpose()?);
             }
@@ -204,8 +214,9 @@ impl Lane {
     }
 
     /// The delivery is in hand from now on.
-    pub fn begin(&mut self, delivery: &Delivery, content: Option<&Content>) {
+    pub fn begin(&mut self, delivery: &Delivery, content: Option<&Content>, is_own: bool) {
         let one = InHand {
+            is_own,
             attempts: delivery.attempts,
             order_key: delivery.order_key.clone(),
             bytes: content.map_or(0, |content| content.body.bytes.len()),
@@ -255,6 +266,7 @@ impl Lane {
         self.hand.get(&id).map(|one| Known {
             attempts: one.attempts,
             order_key: one.order_key.as_deref(),
+            is_own: one.is_own,
         })
     }
 

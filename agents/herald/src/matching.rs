@@ -6,16 +6,17 @@ use regex_lite::Regex;
 use roundsman_store::event::{Event, Severity, State};
 use serde_json::Value;
 
-use crate::config::{Trigger, Want};
+use crate::config::{Conditions, Trigger, Want};
 use crate::glob;
 
 /// What keeps a trigger from being used: key, reason, remedy.
 pub type Unusable = (String, String, String);
 
-/// A trigger, ready to judge events.
+/// The conditions of a trigger or a silence, ready to judge events.
 #[derive(Debug)]
 pub struct Matcher {
-    trigger: Trigger,
+    conditions: Conditions,
+    endpoints: Vec<String>,
     states: Vec<State>,
     min_severity: Option<Severity>,
     message: Option<Regex>,
@@ -45,19 +46,30 @@ impl Matcher {
     /// # Errors
     /// The key whose value cannot be used.
     pub fn new(trigger: &Trigger) -> Result<Self, Unusable> {
-        let states = trigger.states.iter().map(|name| {
+        Ok(Self {
+            endpoints: trigger.endpoints.clone(),
+            ..Self::of(trigger.conditions())?
+        })
+    }
+
+    /// Compiles conditions that belong to no endpoint.
+    ///
+    /// # Errors
+    /// The key whose value cannot be used.
+    pub fn of(conditions: Conditions) -> Result<Self, Unusable> {
+        let states = conditions.states.iter().map(|name| {
             name.parse::<State>().map_err(|error| {
                 let remedy = "write occurred, firing, resolved".to_owned();
                 ("states".to_owned(), error.to_string(), remedy)
             })
         });
-        let severity = trigger.min_severity.as_deref().map(|name| {
+        let severity = conditions.min_severity.as_deref().map(|name| {
             name.parse::<Severity>().map_err(|error| {
                 let remedy = "write emerg, alert, crit, err, warning, notice, info or debug";
                 ("min_severity".to_owned(), error.to_string(), remedy.into())
             })
         });
-        let message = trigger.message.as_deref().map(|pattern| {
+        let message = conditions.message.as_deref().map(|pattern| {
             Regex::new(pattern).map_err(|error| {
                 let reason = format!("\"{pattern}\" is not a regular expression: {error}");
                 ("message".to_owned(), reason, "mend or remove it".to_owned())
@@ -67,13 +79,14 @@ impl Matcher {
             states: states.collect::<Result<_, _>>()?,
             min_severity: severity.transpose()?,
             message: message.transpose()?,
-            trigger: trigger.clone(),
+            conditions,
+            endpoints: Vec::new(),
         })
     }
 
     /// The endpoints that it names.
     pub fn endpoints(&self) -> &[String] {
-        &self.trigger.endpoints
+        &self.endpoints
     }
 
     /// Whether the event meets every condition.
@@ -81,14 +94,14 @@ impl Matcher {
     /// # Errors
     /// The first that it does not meet.
     pub fn judge(&self, event: &Event) -> Result<(), Mismatch> {
-        let Trigger {
+        let Conditions {
             kinds,
             agents,
             subject,
             labels,
             data,
             ..
-        } = &self.trigger;
+        } = &self.conditions;
         one_of("kinds", kinds, &event.kind, glob::fits)?;
         one_of("agents", agents, &event.agent, |agent, found| {
             agent == found

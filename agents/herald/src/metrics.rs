@@ -2,7 +2,7 @@
 
 use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts};
 use roundsman_kit::Context;
-use roundsman_store::delivery::{Count, State};
+use roundsman_store::delivery::{Count, HeldCount, State};
 use roundsman_store::endpoint::Endpoint;
 
 use crate::engine::Totals;
@@ -12,6 +12,9 @@ pub struct Figures {
     done: IntCounter,
     failed: IntCounter,
     parked: IntCounter,
+    looped: IntCounter,
+    untold: IntCounter,
+    held: IntGaugeVec,
     under_way: IntGauge,
     deliveries: IntGaugeVec,
     up: IntGaugeVec,
@@ -52,6 +55,19 @@ impl Figures {
                 "roundsman_herald_parked_total",
                 "Deliveries that are not tried any more.",
             )?,
+            looped: counter(
+                "roundsman_herald_looped_total",
+                "Events that have passed this host before and are not sent again.",
+            )?,
+            untold: counter(
+                "roundsman_herald_untold_total",
+                "Changes of endpoints that came of herald's own events, and are no events.",
+            )?,
+            held: gauges(
+                "roundsman_herald_held",
+                "Deliveries and events that wait, by what holds them back.",
+                &["by"],
+            )?,
             under_way,
             deliveries: gauges(
                 "roundsman_herald_deliveries",
@@ -74,8 +90,25 @@ impl Figures {
         raise(&self.done, totals.done);
         raise(&self.failed, totals.failed);
         raise(&self.parked, totals.parked);
+        raise(&self.looped, totals.looped);
+        raise(&self.untold, totals.untold);
         self.under_way
             .set(i64::try_from(under_way).unwrap_or(i64::MAX));
+    }
+
+    /// What is held back now; all silences are one.
+    pub fn hold(&self, held: &[HeldCount]) {
+        let by = |reason: &str| match reason {
+            "quiet" => "quiet",
+            "group" => "group",
+            _ => "silence",
+        };
+        for one in ["quiet", "silence", "group"] {
+            let counts = held.iter().filter(|held| by(&held.reason) == one);
+            let total: u64 = counts.map(|held| held.count).sum();
+            let total = i64::try_from(total).unwrap_or(i64::MAX);
+            self.held.with_label_values(&[one]).set(total);
+        }
     }
 
     /// What the store has counted.

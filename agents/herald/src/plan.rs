@@ -78,6 +78,14 @@ impl Reply {
         matches!(self.status(), Some(200..=299))
     }
 
+    /// What was wrong, in a sentence.
+    pub fn error(&self) -> String {
+        match self {
+            Self::Answered { status, .. } => format!("answered {status}"),
+            Self::Unreachable { error } | Self::Unsendable { error, .. } => error.clone(),
+        }
+    }
+
     /// The status, if there was an answer.
     pub fn status(&self) -> Option<u16> {
         match self {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use roundsman_kit::clock::Timestamp;
 use roundsman_store::delivery::{self, Attempt, Body, DeliveryId};
 use roundsman_store::endpoint::{self, Endpoint};
-use roundsman_store::event::{self, EventId, NewEvent, Severity};
+use roundsman_store::event::{self, NewEvent, Severity};
 use roundsman_store::{EventTx, Result, WriteTx};
 
 use crate::engine::Totals;
-use crate::intake::{Intake, Taken};
+use crate::intake::{Intake, Moved, Taken};
 use crate::lane::Lane;
 use crate::plan::{self, Fate, Reply, Turn};
 
@@ -39,14 +39,16 @@ pub type Told = (String, Turn, String);
 pub struct Written {
     /// What was taken in.
     pub taken: Taken,
-    /// The last event that was looked at.
-    pub reached: Option<EventId>,
+    /// How far the intake has moved.
+    pub reached: Moved,
     /// What is known of every endpoint now.
     pub known: BTreeMap<String, Endpoint>,
     /// What was added to the totals.
     pub totals: Totals,
     /// What happened to endpoints, and what was wrong.
     pub turns: Vec<Told>,
+    /// The same, by a delivery of an event of our own: it makes no other event.
+    pub untold: Vec<Told>,
     /// What was parked, and why.
     pub parked: Vec<(DeliveryId, Arc<str>, String)>,
 }
@@ -152,7 +154,11 @@ impl Record<'_> {
                 delivery::due_at_once(tx, &one.endpoint, self.now)?;
             }
             let error = row.last_error.clone().unwrap_or_default();
-            written.turns.push((one.endpoint.to_string(), turn, error));
+            let told = match known.is_own {
+                true => &mut written.untold,
+                false => &mut written.turns,
+            };
+            told.push((one.endpoint.to_string(), turn, error));
         }
         Ok(key)
     }
@@ -171,6 +177,25 @@ impl Record<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Where nobody was told that an endpoint is down, for an event of our own has opened its circuit,
+/// nobody is told that it is back.
+pub fn keep_news(written: &mut Written, told_down: &BTreeSet<String>) {
+    let mut down = told_down.clone();
+    for told in std::mem::take(&mut written.turns) {
+        let is_news = match told.1 {
+            Turn::Opened | Turn::Disabled => {
+                down.insert(told.0.clone());
+                true
+            }
+            Turn::Recovered => down.contains(&told.0),
+        };
+        match is_news {
+            true => written.turns.push(told),
+            false => written.untold.push(told),
+        }
     }
 }
 

@@ -16,8 +16,10 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::config::Settings;
 use crate::engine::{Engine, Next};
+use crate::intake::{Surroundings, host_id};
 use crate::lane::Lane;
 use crate::sender::Sender;
+use crate::silence;
 
 /// How often the manager and the store are told how it goes.
 const TELL: Duration = Duration::from_secs(60);
@@ -98,12 +100,32 @@ fn adopt(ctx: &Context, engine: &mut Engine, settings: &Settings) -> anyhow::Res
             }
         }
     }
-    engine.adopt(settings, lanes, ctx.clock().now())?;
+    engine.adopt(settings, lanes, surroundings(ctx), ctx.clock().now())?;
     // These settings are in force already, and a position too many harms nobody.
     if let Err(error) = forget(ctx, engine) {
         log::warn!("positions of former triggers are kept for now: {error}");
     }
     Ok(())
+}
+
+/// What is read beside the configuration. A silence that is broken costs itself alone.
+fn surroundings(ctx: &Context) -> Surroundings {
+    let (silences, findings) = silence::load(&ctx.paths().at(silence::DIRECTORY));
+    for finding in &findings {
+        log::error!(
+            MESSAGE_ID = roundsman_kit::log::id::CONFIG_ITEM_LEFT_OUT,
+            "ROUNDSMAN_FILE" = finding.file,
+            "ROUNDSMAN_KEY" = finding.key;
+            "left out: {finding}"
+        );
+    }
+    let host = ctx.host();
+    Surroundings {
+        host_id: host_id(ctx.paths(), &host),
+        host,
+        silences,
+        unread: findings.iter().filter_map(silence::label_of).collect(),
+    }
 }
 
 /// Forgets triggers that have left the files; those with a fault are still there.
@@ -277,6 +299,11 @@ impl Herald {
         }
         let counts = engine.store().read(roundsman_store::delivery::counts);
         metrics.count(&counts.unwrap_or_default(), engine.endpoints());
+        let now = ctx.clock().now();
+        let held = engine
+            .store()
+            .read(|tx| roundsman_store::delivery::held(tx, now));
+        metrics.hold(&held.unwrap_or_default());
         self.told = Some((Instant::now(), status));
     }
 

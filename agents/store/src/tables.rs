@@ -3,6 +3,7 @@
 pub mod cursor;
 pub mod cycle;
 pub mod delivery;
+pub mod delivery_group;
 pub mod endpoint;
 pub mod event;
 pub mod event_count;

@@ -71,6 +71,8 @@ pub struct Endpoint {
     pub tries_if_refused: u32,
     /// The longest pause that the endpoint may ask for; up to 7d.
     pub max_retry_after: Span,
+    /// How often it gets a sign of life; 30s to 1d, never unless set.
+    pub heartbeat: Option<Span>,
 }
 
 /// `basic`
@@ -136,6 +138,7 @@ impl Default for Endpoint {
             max_age: Span::secs(96 * HOUR),
             tries_if_refused: 3,
             max_retry_after: Span::secs(24 * HOUR),
+            heartbeat: None,
         }
     }
 }
@@ -158,6 +161,9 @@ impl Endpoint {
             0,
             7 * DAY,
         ));
+        if let Some(heartbeat) = self.heartbeat {
+            findings.extend(range(key("heartbeat"), heartbeat, 30, DAY));
+        }
         if !(1..=64).contains(&self.concurrency) {
             let reason = format!("is {}", self.concurrency);
             findings.push(Invalid::new(key("concurrency"), reason, "write 1 to 64"));

@@ -12,6 +12,9 @@ use super::{Notice, RenderError, rfc3339, text};
 /// Every JSON body is shorter than this: receivers of Standard Webhooks may refuse longer ones.
 pub const BODY_BYTES: usize = 20_000;
 
+/// The longest host id of a path, if data and labels are left out.
+const PATH_BYTES: usize = 64;
+
 /// How much of an event is told.
 #[derive(Debug, Clone, Copy)]
 pub struct Cut {
@@ -197,8 +200,13 @@ fn cut_data<'a>(
         return Cow::Borrowed(data);
     }
     if bytes == 0 {
-        *truncated |= !data.is_empty();
-        return Cow::Owned(Map::new());
+        // The path of hosts stays, or events could go in a circle; intake bounds it.
+        let path = data
+            .iter()
+            .filter(|(name, value)| *name == "path" && value.is_array());
+        let path: Map<String, Value> = path.map(|(n, v)| (n.clone(), v.clone())).collect();
+        *truncated |= path.len() < data.len();
+        return Cow::Owned(cut_map(&path, PATH_BYTES, truncated));
     }
     Cow::Owned(cut_map(data, bytes, truncated))
 }

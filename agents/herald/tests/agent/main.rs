@@ -4,9 +4,13 @@
 
 mod crash;
 mod endpoints;
+mod groups;
+mod heartbeat;
 mod lanes;
 mod mail;
 mod order;
+mod quiet;
 mod receiver;
 mod reload;
+mod silences;
 mod support;

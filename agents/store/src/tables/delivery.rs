@@ -1,8 +1,11 @@
 //! Table `delivery`: what is owed to endpoints. Written by: herald; ctl puts back and drops. Read
 //! by: herald, janitor, ctl, exporter.
 
+mod hold;
 mod query;
 mod write;
+
+use std::collections::BTreeMap;
 
 use roundsman_kit::clock::Timestamp;
 
@@ -11,6 +14,10 @@ use crate::error::Result;
 use crate::tables::{text_column, text_enum};
 use crate::tx::Columns;
 
+pub use hold::{
+    Held, HeldCount, Hold, dress, held, hold, hold_again, hold_of_key, holds, is_due, mark_own,
+    release_key, replace,
+};
 pub use query::{Count, Filter, counts, following, get, heads, list, next_at, oldest_due};
 pub use write::{
     Attempt, NewDelivery, discard, done, due_at_once, expire, insert, park, put_back, release,
@@ -93,11 +100,20 @@ pub struct Delivery {
     pub last_error: Option<String>,
     /// The beginning of the last answer that was no success.
     pub last_answer: Option<String>,
+    /// Header fields of the format, of a frozen group.
+    pub headers: BTreeMap<String, String>,
+    /// What holds it back until `next_at`: `quiet`, or `silence:NAME`.
+    pub held_by: Option<String>,
+    /// When it was first allowed to go, if that was not when it was made.
+    pub owed_at: Option<Timestamp>,
+    /// It is a digest that carries an event of the agent that delivers.
+    pub is_own: bool,
 }
 
 const COLUMNS: &str = "id, uid, endpoint, trigger, event_id, order_key, severity, state, blocked, \
                        created_at, next_at, attempts, redelivered, content_type, body, last_at, \
-                       last_status, last_error, last_answer";
+                       last_status, last_error, last_answer, headers, held_by, owed_at, \
+                       own";
 
 impl Delivery {
     fn from_row(row: &Columns<'_>) -> Result<Self> {
@@ -126,6 +142,13 @@ impl Delivery {
             last_status: row.get("last_status")?,
             last_error: row.get("last_error")?,
             last_answer: row.get("last_answer")?,
+            headers: match row.get::<Option<String>>("headers")? {
+                Some(_) => row.json("headers")?,
+                None => BTreeMap::new(),
+            },
+            held_by: row.get("held_by")?,
+            owed_at: row.get::<Option<i64>>("owed_at")?.map(Timestamp),
+            is_own: row.get("own")?,
         })
     }
 }

@@ -15,7 +15,7 @@ use crate::tables::{text_column, text_enum};
 use crate::tx::Columns;
 
 pub use new::{NewEvent, insert};
-pub use query::{Filter, after, by_id, get, last, last_apart, latest_of, newest_id};
+pub use query::{Filter, after, by_id, get, last, last_apart, latest_of, newest_id, of_condition};
 pub use retain::{Brief, Hold, aged, oldest, removable, remove};
 
 /// The longest message, in bytes.

@@ -243,3 +243,33 @@ fn an_endpoint_is_remembered_disabled_and_enabled() {
         .unwrap();
     assert!(store.write(|tx| endpoint::forget(tx, "ops")).unwrap());
 }
+
+#[test]
+fn what_is_held_back_is_no_probe_stays_so_in_a_recovery_and_is_not_older_for_it() {
+    let (_root, mut store) = migrated();
+    let later = NOW.plus(std::time::Duration::from_secs(3600));
+    let hold = delivery::Hold {
+        by: "quiet".into(),
+        until: later,
+    };
+    let id = store.write(|tx| owed(tx, "a", Some("k"))).unwrap().unwrap();
+    store.write(|tx| delivery::hold(tx, id, &hold)).unwrap();
+    let probe = |store: &mut Store, at| {
+        let found = store.read(|tx| delivery::oldest_due(tx, "ops", at));
+        found.unwrap().map(|one| one.uid)
+    };
+    assert_eq!(probe(&mut store, NOW), None);
+    store
+        .write(|tx| delivery::due_at_once(tx, "ops", NOW))
+        .unwrap();
+    assert_eq!(heads(&mut store, NOW), [""; 0]);
+    let found = store.read(|tx| delivery::hold_of_key(tx, "ops", "k", NOW));
+    assert_eq!(found.unwrap(), Some(hold));
+    let expire = |tx: &WriteTx<'_>| delivery::expire(tx, "ops", later, later, 10);
+    assert_eq!(store.write(expire).unwrap(), 0);
+    assert_eq!(probe(&mut store, later).as_deref(), Some("a"));
+    assert_eq!(heads(&mut store, later), ["a"]);
+    let after = Timestamp(later.0 + 1);
+    let expire = |tx: &WriteTx<'_>| delivery::expire(tx, "ops", after, after, 10);
+    assert_eq!(store.write(expire).unwrap(), 1);
+}

@@ -3,6 +3,7 @@
 use roundsman_kit::clock::Timestamp;
 use roundsman_store::cursor::{self, Cursor};
 use roundsman_store::delivery::{self, Attempt, DeliveryId, NewDelivery};
+use roundsman_store::delivery_group::{self, Stand};
 use roundsman_store::endpoint::{self, Endpoint};
 use roundsman_store::event::{self, Brief, EventId, Hold, NewEvent, Severity};
 use roundsman_store::retention::{self, Ended};
@@ -89,6 +90,23 @@ fn an_event_stays_while_a_reader_or_a_delivery_needs_it() {
     };
     let going = store.read(|tx| event::removable(tx, &all, hold)).unwrap();
     assert_eq!(ids(&going), [1, 2, 5], "due, parked without bytes, unread");
+    // A group needs it too, whether it waits there or may be told again.
+    let key = delivery_group::GroupKey {
+        endpoint: "a",
+        trigger: "all",
+        key: "[]",
+        held_by: "",
+    };
+    let group = store.write(|tx| {
+        let group = delivery_group::begin(tx, key, "[]", "u")?.id;
+        delivery_group::join(tx, group, all[0], Stand::Waiting)?;
+        delivery_group::join(tx, group, done, Stand::Told)?;
+        Ok(group)
+    });
+    let kept = store.read(|tx| event::removable(tx, &all, hold)).unwrap();
+    assert_eq!(ids(&kept), [5]);
+    let group = group.unwrap();
+    store.write(|tx| delivery_group::forget(tx, group)).unwrap();
     let gone = store.write(|tx| event::remove(tx, &all, hold)).unwrap();
     assert_eq!(ids(&gone), ids(&going));
     let open = store.read(|tx| retention::open(tx, &all)).unwrap();

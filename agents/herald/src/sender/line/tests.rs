@@ -13,7 +13,7 @@ fn parcel(id: i64, key: Option<&str>) -> Parcel {
                 content_type: "text/plain".into(),
                 bytes: Vec::new(),
             },
-            headers: Vec::new(),
+            headers: Default::default(),
         },
     }
 }

@@ -69,16 +69,19 @@ pub fn following(
     Ok(found)
 }
 
-/// The oldest delivery that an endpoint is owed, whenever it is due: the one to probe with.
+/// The oldest delivery that an endpoint is owed and nothing holds back, whenever it is due: the
+/// one to probe with.
 ///
 /// # Errors
 /// As [`following`].
-pub fn oldest_due(tx: &ReadTx<'_>, endpoint: &str) -> Result<Option<Delivery>> {
+pub fn oldest_due(tx: &ReadTx<'_>, endpoint: &str, now: Timestamp) -> Result<Option<Delivery>> {
     let rest = "\
         WHERE endpoint = :endpoint AND state = 'due' AND blocked = 0
+          AND (held_by IS NULL OR next_at <= :now)
         ORDER BY id
         LIMIT 1";
-    let found = many(tx, rest, named_params! { ":endpoint": endpoint })?;
+    let params = named_params! { ":endpoint": endpoint, ":now": now.as_millis() };
+    let found = many(tx, rest, params)?;
     Ok(found.into_iter().next())
 }
 

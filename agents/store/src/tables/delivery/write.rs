@@ -112,7 +112,7 @@ pub fn done(tx: &WriteTx<'_>, id: DeliveryId, attempt: &Attempt<'_>) -> Result<b
 
 const RETRY: &str = "\
     UPDATE delivery
-    SET next_at = :next_at, attempts = attempts + :counts, last_at = :at, last_status = :status,
+    SET next_at = :next_at, held_by = NULL, attempts = attempts + :counts, last_at = :at, last_status = :status,
         last_error = :error, last_answer = :answer,
         content_type = coalesce(content_type, :content_type), body = coalesce(body, :body)
     WHERE id = :id AND state = 'due'";
@@ -210,12 +210,13 @@ fn release_key_of(tx: &WriteTx<'_>, id: DeliveryId) -> Result<()> {
 
 const EXPIRED: &str = "\
     SELECT id FROM delivery
-    WHERE state = 'due' AND created_at < ?1 AND endpoint = ?2
+    WHERE state = 'due' AND created_at < ?1 AND coalesce(owed_at, created_at) < ?1
+      AND endpoint = ?2
     ORDER BY created_at
     LIMIT ?3";
 
-/// Parks what an endpoint is owed since before `limit_at`; at most `most` of them. Returns how
-/// many.
+/// Parks what an endpoint is owed since before `limit_at`; at most `most` of them. The time for
+/// which it was held back does not count. Returns how many.
 ///
 /// # Errors
 /// That of SQLite.
@@ -242,6 +243,7 @@ pub fn expire(
 const PUT_BACK: &str = "\
     UPDATE delivery
     SET state = 'due', blocked = 0, attempts = 0, next_at = :now, created_at = :now,
+        held_by = NULL, owed_at = NULL,
         redelivered = redelivered + 1
     WHERE id = :id AND state <> 'due'";
 
@@ -277,10 +279,10 @@ pub fn discard(tx: &WriteTx<'_>, id: DeliveryId) -> Result<bool> {
 
 const AT_ONCE: &str = "\
     UPDATE delivery SET next_at = created_at
-    WHERE endpoint = ?1 AND state = 'due' AND next_at > ?2";
+    WHERE endpoint = ?1 AND state = 'due' AND next_at > ?2 AND held_by IS NULL";
 
 /// Everything that waits for an endpoint is due now, in the order in which it was made: the
-/// endpoint has recovered.
+/// endpoint has recovered. What is held back stays so.
 ///
 /// # Errors
 /// That of SQLite.

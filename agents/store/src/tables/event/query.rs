@@ -193,3 +193,28 @@ pub fn newest_id(tx: &ReadTx<'_>) -> Result<EventId> {
     let newest = tx.row(doing, NEWEST_ID, [], |row| row.get("seq"))?;
     Ok(EventId(newest.unwrap_or(0)))
 }
+
+const OF_CONDITION: &str = "\
+    SELECT id, uid, at, agent, kind, state, correlation, severity, subject,
+           order_key, labels, data, message, dedup_key
+    FROM event
+    WHERE correlation = ?1 AND id <= ?2
+    ORDER BY id DESC
+    LIMIT ?3";
+
+/// The last events of a condition up to `id`, oldest first, `limit` at most.
+///
+/// # Errors
+/// As [`last`].
+pub fn of_condition(
+    tx: &ReadTx<'_>,
+    correlation: &str,
+    id: EventId,
+    limit: u32,
+) -> Result<Vec<Event>> {
+    let doing = Doing::on("event", "read a condition");
+    let params = (correlation, id.0, limit);
+    let mut found = tx.rows(doing, OF_CONDITION, params, Event::from_row)?;
+    found.reverse();
+    Ok(found)
+}

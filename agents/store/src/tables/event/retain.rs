@@ -33,7 +33,7 @@ impl Brief {
 pub struct Hold {
     /// Later ones are kept: a reader has not seen them.
     pub read_up_to: EventId,
-    /// Those that a delivery still needs are kept.
+    /// Those that a delivery or a group still needs are kept.
     pub deliveries: bool,
 }
 
@@ -96,7 +96,9 @@ macro_rules! may_go {
                SELECT 1 FROM delivery
                WHERE delivery.event_id = event.id
                  AND (delivery.state = 'due'
-                      OR (delivery.state = 'parked' AND delivery.body IS NULL))))"
+                      OR (delivery.state = 'parked' AND delivery.body IS NULL))))
+           AND NOT (:deliveries AND EXISTS (
+               SELECT 1 FROM delivery_member WHERE delivery_member.event_id = event.id))"
     };
 }
 

@@ -1,0 +1,119 @@
+//! Quiet hours. The clock of a tree begins at 18:00 UTC.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use roundsman_store::delivery::State;
+use roundsman_store::event::Severity;
+
+use crate::groups::{put, seen, wait_taken};
+use crate::receiver::{Arrival, Receiver};
+use crate::support::{World, trigger};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const EVENING: &str = "quiet = ['17:00-19:00']\ntimezone = 'UTC'\n";
+
+#[test]
+fn a_delivery_of_quiet_hours_goes_when_they_end_and_is_not_older_for_it() {
+    let ops = Receiver::kind();
+    let endpoint = ops.endpoint("ops", "max_age = '1m'");
+    let world = World::with_clock(&(trigger("all", &["ops"]) + EVENING + &endpoint));
+    let herald = world.start();
+    put(&world, seen(&world, "one", Severity::Error));
+    world.wait("delivery", |world| world.delivery("one").is_some());
+    let row = world.delivery("one").unwrap();
+    assert_eq!(row.held_by.as_deref(), Some("quiet"));
+    assert_eq!(row.next_at, world.now().plus(HOUR));
+    assert_eq!(row.owed_at, Some(row.next_at));
+    drop(herald);
+    world.advance(HOUR - Duration::from_secs(1));
+    // The first turn looks for what is too old.
+    let herald = world.start();
+    put(&world, seen(&world, "two", Severity::Error));
+    wait_taken(&world, "2");
+    assert_eq!(ops.arrivals().len(), 0);
+    world.advance(Duration::from_secs(1));
+    ops.wait_for(2);
+    world.wait_done("one");
+    herald.stop();
+}
+
+#[test]
+fn what_is_urgent_passes_and_takes_with_it_what_waits_before_it() {
+    let ops = Receiver::kind();
+    let toml = trigger("all", &["ops"]) + EVENING + &ops.endpoint("ops", "");
+    let world = World::with_clock(&toml);
+    let herald = world.start();
+    for (uid, key, severity) in [
+        ("k1", "k", Severity::Info),
+        ("other", "o", Severity::Info),
+        ("k2", "k", Severity::Warning),
+        ("k3", "k", Severity::Critical),
+    ] {
+        put(&world, seen(&world, uid, severity).order_key(key));
+    }
+    ops.wait_for(3);
+    world.wait_done("k3");
+    herald.stop();
+    let ids: Vec<_> = ops
+        .arrivals()
+        .iter()
+        .map(|one| one.id().to_owned())
+        .collect();
+    assert_eq!(ids, ["k1", "k2", "k3"]);
+    assert_eq!(world.delivery("other").unwrap().state, State::Due);
+}
+
+/// Whether herald's registry shows this line.
+pub fn shows(world: &World, line: &str) -> bool {
+    let socket = world.root.at("/run/roundsman/herald/metrics.sock");
+    let mut stream = UnixStream::connect(socket).unwrap();
+    let ask = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    stream.write_all(ask.as_bytes()).unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).unwrap();
+    page.lines().any(|one| one == line)
+}
+
+#[test]
+fn with_none_nothing_passes() {
+    let ops = Receiver::kind();
+    let more = format!("{EVENING}quiet_passes = 'none'\n");
+    let world = World::with_clock(&(trigger("all", &["ops"]) + &more + &ops.endpoint("ops", "")));
+    let herald = world.start();
+    put(&world, seen(&world, "one", Severity::Emergency));
+    world.wait("delivery", |world| world.delivery("one").is_some());
+    assert_eq!(
+        world.delivery("one").unwrap().held_by.as_deref(),
+        Some("quiet")
+    );
+    herald.stop();
+    let herald = world.start();
+    assert!(shows(&world, "roundsman_herald_held{by=\"quiet\"} 1"));
+    assert!(shows(&world, "roundsman_herald_held{by=\"silence\"} 0"));
+    herald.stop();
+    assert_eq!(ops.arrivals().len(), 0);
+}
+
+#[test]
+fn a_group_that_would_close_in_quiet_hours_closes_at_their_end() {
+    let ops = Receiver::kind();
+    let toml = trigger("all", &["ops"]) + EVENING + "group_by = []\n" + &ops.endpoint("ops", "");
+    let world = World::with_clock(&toml);
+    let herald = world.start();
+    put(&world, seen(&world, "a", Severity::Info));
+    wait_taken(&world, "1");
+    world.advance(HOUR / 2);
+    put(&world, seen(&world, "b", Severity::Info));
+    wait_taken(&world, "2");
+    assert_eq!(world.deliveries().len(), 0);
+    world.advance(HOUR / 2);
+    let arrivals = ops.wait_for(1);
+    herald.stop();
+    let total = |one: &Arrival| {
+        let body: serde_json::Value = serde_json::from_slice(&one.body).unwrap();
+        body["data"]["total"].clone()
+    };
+    assert_eq!(arrivals.iter().map(total).collect::<Vec<_>>(), [2]);
+}
