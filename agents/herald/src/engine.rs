@@ -15,6 +15,7 @@ use crate::lane::{Lane, Offer};
 use crate::plan::{Reply, Turn};
 use crate::record::{Ended, Record, Told, meet, tell, told_down};
 use crate::sender::{Finished, Job, Sender};
+use crate::trial::Trials;
 
 /// How often deliveries that have become too old are looked for.
 const EXPIRY: Duration = Duration::from_secs(60);
@@ -31,6 +32,7 @@ pub struct Engine {
     told_down: BTreeSet<String>,
     /// Attempts that have ended and are not recorded yet.
     ended: Vec<Ended>,
+    trials: Trials,
     expired_at: Option<Instant>,
     /// There are events that were not looked at yet.
     is_behind: bool,
@@ -72,6 +74,7 @@ impl Engine {
             known: BTreeMap::new(),
             told_down: BTreeSet::new(),
             ended: Vec::new(),
+            trials: Trials::new(agent),
             expired_at: None,
             is_behind: true,
             totals: Totals::default(),
@@ -149,6 +152,8 @@ impl Engine {
         if self.has_work()? {
             self.is_behind = self.record(now)?;
         }
+        self.trials
+            .run(&mut self.store, &self.lanes, &self.sender, now, host)?;
         let mut next = match self.is_behind {
             true => Next::Now,
             false => Next::Idle,

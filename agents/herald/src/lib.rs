@@ -20,3 +20,4 @@ mod report;
 pub mod run;
 mod sender;
 pub mod sign;
+mod trial;

@@ -1,7 +1,9 @@
 //! The thread that talks to the network. It gets whole requests, one for each place that an
 //! endpoint's concurrency leaves, and gives back what came of them; it never sees the store.
 
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -40,8 +42,12 @@ pub struct Finished {
     pub outcome: Outcome,
 }
 
+/// Made on the main loop, and run where the connections live.
+type Task = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()>>> + Send>;
+
 enum Order {
     Send(Box<Job>),
+    Run(Task),
     Tick(Arc<AtomicBool>),
 }
 
@@ -83,6 +89,11 @@ impl Sender {
         self.order(Order::Send(Box::new(job)));
     }
 
+    /// Has something else done beside the requests, and knocks when that is over.
+    pub fn run<T: Future<Output = ()> + 'static>(&self, task: impl FnOnce() -> T + Send + 'static) {
+        self.order(Order::Run(Box::new(move || Box::pin(task()))));
+    }
+
     /// What has finished since the last call.
     pub fn finished(&self) -> impl Iterator<Item = Finished> {
         self.finished.try_iter()
@@ -121,6 +132,14 @@ async fn work(mut orders: UnboundedReceiver<Order>, results: mpsc::Sender<Finish
         let job = match order {
             Order::Tick(answered) => {
                 answered.store(true, Ordering::Relaxed);
+                continue;
+            }
+            Order::Run(task) => {
+                let knock = knock.clone();
+                tokio::task::spawn_local(async move {
+                    task().await;
+                    knock.knock();
+                });
                 continue;
             }
             Order::Send(job) => *job,

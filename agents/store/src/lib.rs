@@ -30,6 +30,6 @@ pub use migrate::Migration;
 pub use restore::{Restored, restore};
 pub use rows::{Page, Rows, Unreadable};
 pub use store::{Role, Store};
-pub use tables::{cursor, cycle, delivery, endpoint, event, event_count, sample};
+pub use tables::{cursor, cycle, delivery, endpoint, event, event_count, sample, trial};
 pub use tx::{EventTx, ReadTx, WriteTx};
 pub use upkeep::{Checkpoint, Figures, Space, retention};

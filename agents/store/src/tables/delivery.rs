@@ -11,7 +11,10 @@ use crate::error::Result;
 use crate::tables::{text_column, text_enum};
 use crate::tx::Columns;
 
-pub use query::{Count, Filter, counts, get, heads, list, next_at, oldest_due};
+pub use query::{
+    Count, Filter, by_trigger, counts, get, heads, list, list_without_bodies, next_at, of_event,
+    oldest_due,
+};
 pub use write::{
     Attempt, NewDelivery, discard, done, due_at_once, expire, insert, park, put_back, retry,
 };
