@@ -33,16 +33,17 @@ const LONG_SEGMENT: usize = 16;
 /// The trigger that is named where none would send the event.
 const NO_TRIGGER: &str = "test";
 
+/// A test that is over.
+type Over = (TrialId, Report);
+
 /// Tests that are under way.
 pub struct Trials {
     agent: &'static str,
     under_way: BTreeSet<TrialId>,
     /// Over, and not recorded yet.
-    ended: Vec<(TrialId, Report)>,
-    results: (
-        mpsc::Sender<(TrialId, Report)>,
-        mpsc::Receiver<(TrialId, Report)>,
-    ),
+    ended: Vec<Over>,
+    /// Where requests put what came of them, and where that is found.
+    results: (mpsc::Sender<Over>, mpsc::Receiver<Over>),
 }
 
 impl Trials {
@@ -292,7 +293,10 @@ fn head(request: &Request) -> String {
         let _ = writeln!(text, "{name}: {value}");
     }
     let _ = write!(text, "content-length: {}", request.body.len());
-    let end = text.floor_char_boundary(HEAD_BYTES.min(text.len()));
+    let mut end = HEAD_BYTES.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
     text.truncate(end);
     text
 }
