@@ -1,13 +1,15 @@
-//! Herald's configuration, read as herald reads it, and what follows from it for one event.
+//! Herald's triggers, read as herald reads them, and what follows from them for one event.
 
 use std::collections::BTreeMap;
 
-use roundsman_herald::config::{Settings, Trigger};
+use roundsman_herald::config::Trigger;
 use roundsman_herald::matching::{Matcher, Mismatch};
-use roundsman_kit::config::{self, Directories, Finding};
+use roundsman_kit::config::{self, Config, Directories, Finding, Invalid};
+use roundsman_kit::quantity::Span;
 use roundsman_kit::{Class, ResultExt};
 use roundsman_store::event::{Event, EventId};
 use roundsman_store::{ReadTx, cursor};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::flat;
@@ -34,11 +36,57 @@ const CONDITIONS: [&str; 8] = [
     "data",
 ];
 
+/// What of herald's configuration is explained. The rest is not judged here, which would bring
+/// herald's formats and connections into this program; `roundsman check` has herald judge it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Which events go where, by name.
+    pub triggers: BTreeMap<String, Trigger>,
+    /// Where they go, by name.
+    pub endpoints: BTreeMap<String, Endpoint>,
+}
+
+/// What of an endpoint concerns who waits for it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Endpoint {
+    /// How long one attempt may take in all.
+    pub timeout: Span,
+}
+
+impl Default for Endpoint {
+    fn default() -> Self {
+        Self {
+            timeout: Span::secs(15),
+        }
+    }
+}
+
+impl Config for Settings {
+    const ITEMS: &'static [&'static str] = &["triggers", "endpoints"];
+
+    fn validate(&self) -> Vec<Invalid> {
+        let mut findings = Vec::new();
+        for (name, trigger) in &self.triggers {
+            let at = format!("triggers.{name}");
+            if trigger.endpoints.is_empty() {
+                let remedy = "name at least one of [endpoints]";
+                findings.push(Invalid::new(format!("{at}.endpoints"), "is empty", remedy));
+            }
+            if let Err((key, reason, remedy)) = Matcher::new(trigger) {
+                findings.push(Invalid::new(format!("{at}.{key}"), reason, remedy));
+            }
+        }
+        findings
+    }
+}
+
 /// The configuration as the files have it now.
 pub struct Herald {
     /// What is in order.
     pub settings: Settings,
-    /// What is wrong with triggers and endpoints that are left out.
+    /// What is wrong with triggers that are left out.
     pub left_out: Vec<Finding>,
 }
 
