@@ -7,6 +7,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use roundsman_kit::clock::Timestamp;
+use serde::Serialize;
 
 use super::deliveries::refuse;
 use crate::drop_in;
@@ -14,7 +16,7 @@ use crate::herald::UNIT;
 use crate::host::Host;
 use crate::moment;
 use crate::silences;
-use crate::terminal::{Out, escape};
+use crate::terminal::{Out, complain, escape};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -40,15 +42,18 @@ pub struct Options {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Add one
-    #[command(after_long_help = moment::FORMS)]
     Add(add::Add),
     /// List them, and how much each holds
     List(list::List),
     /// End one
+    #[command(after_long_help = "Example:\n  roundsman silence remove disks")]
     Remove {
         /// The silence
         #[arg(value_parser = name)]
         name: String,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -58,20 +63,45 @@ impl Options {
         match self.action {
             Action::Add(add) => add.run(host, out),
             Action::List(list) => list.run(host, out),
-            Action::Remove { name } => remove(host, &name, out),
+            Action::Remove { name, json } => remove(host, &name, json, out),
         }
     }
 }
 
-fn remove(host: &Host, name: &str, out: &mut Out) -> anyhow::Result<ExitCode> {
-    if !drop_in::remove_file(&silences::file(host.paths(), name))? {
+fn remove(host: &Host, name: &str, json: bool, out: &mut Out) -> anyhow::Result<ExitCode> {
+    let file = silences::file(host.paths(), name);
+    if !drop_in::remove_file(&file)? {
         return Ok(refuse(&[format!("there is no silence {name}")]));
     }
-    writeln!(out, "silence {} is removed", escape(name))?;
-    if let Some(note) = take_effect(host) {
-        writeln!(out, "note: {}", escape(&note))?;
+    match json {
+        true => out.json_line(&Told {
+            name,
+            file: file.display().to_string(),
+            until: None,
+        })?,
+        false => writeln!(out, "silence {} is removed", escape(name))?,
     }
+    say(take_effect(host), json, out)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What was done, for other programs.
+#[derive(Serialize)]
+struct Told<'a> {
+    name: &'a str,
+    file: String,
+    /// When it ends; none for one that was removed.
+    until: Option<Timestamp>,
+}
+
+/// Says what is left to do, beside JSON on standard error.
+fn say(note: Option<String>, json: bool, out: &mut Out) -> anyhow::Result<()> {
+    match note.map(|note| format!("note: {note}")) {
+        Some(note) if json => complain([note]),
+        Some(note) => writeln!(out, "{}", escape(&note))?,
+        None => {}
+    }
+    Ok(())
 }
 
 /// Has herald read the files again; or what is left to do for it. The file is as it should be.

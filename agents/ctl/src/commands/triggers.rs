@@ -40,6 +40,7 @@ pub struct Options {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// List triggers; also what happens without a subcommand
+    #[command(after_long_help = "Example:\n  roundsman triggers list --json")]
     List(List),
     /// Say of each trigger whether it wants an event, and where that went
     Explain(explain::Explain),

@@ -97,7 +97,9 @@ fn one_is_added_shown_and_removed() {
         "{status}"
     );
 
-    said(roundsman(&root, ["silence", "remove", "disks"]), 0);
+    let output = roundsman(&root, ["silence", "remove", "disks", "--json"]).run();
+    let removed: Value = serde_json::from_str(&output.expect_code(0).stdout).unwrap();
+    assert_eq!(removed["name"], "disks");
     assert!(!root.at(FILE).exists());
     assert_eq!(
         said(roundsman(&root, ["silence", "list"]), 0),

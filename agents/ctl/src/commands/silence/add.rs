@@ -10,20 +10,30 @@ use clap::{ArgGroup, Args};
 use roundsman_kit::clock::Timestamp;
 use serde::Serialize;
 
-use super::{name, take_effect};
+use super::{Told, name, say, take_effect};
 use crate::commands::deliveries::refuse;
 use crate::drop_in;
 use crate::host::Host;
 use crate::moment;
 use crate::silences;
-use crate::terminal::{Out, complain, escape};
+use crate::terminal::{Out, escape};
 
 /// The longest reason, in characters.
 const REASON: usize = 500;
 
+const EXAMPLES: &str = "\
+Examples:
+  roundsman silence add disks --for 2h --reason \"new disks\" --kind 'hostmetrics.disk*'
+  roundsman silence add db --until 06:00 --reason \"restore test\" --label cluster=blue --urgent
+
+All that is given must hold; of several kinds or agents, one. Without any it is about every event.
+
+Exit codes: 0; 1 there is one of this name, or the time is over; 78 the file may not be written.";
+
 /// What to silence, until when, and why.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("end").required(true))]
+#[command(after_long_help = format!("{EXAMPLES}\n\n{}", moment::FORMS),
+          group = ArgGroup::new("end").required(true))]
 pub struct Add {
     /// Its name: letters, digits, "-" and "_"
     #[arg(value_parser = name)]
@@ -76,13 +86,6 @@ struct Content<'a> {
     labels: BTreeMap<&'a str, &'a str>,
 }
 
-#[derive(Serialize)]
-struct Told<'a> {
-    name: &'a str,
-    file: String,
-    until: Timestamp,
-}
-
 impl Add {
     /// Writes the file, and has herald read it.
     pub fn run(self, host: &Host, out: &mut Out) -> anyhow::Result<ExitCode> {
@@ -107,18 +110,13 @@ impl Add {
             out.json_line(&Told {
                 name: &self.name,
                 file: path.display().to_string(),
-                until,
+                until: Some(until),
             })?;
         } else {
             let (at, left) = (moment::show(until), moment::relative(until, now));
             writeln!(out, "silence {} until {at} ({left})", escape(&self.name))?;
         }
-        let note = take_effect(host).map(|note| format!("note: {note}"));
-        match note {
-            Some(note) if self.json => complain([note]),
-            Some(note) => writeln!(out, "{}", escape(&note))?,
-            None => {}
-        }
+        say(take_effect(host), self.json, out)?;
         Ok(ExitCode::SUCCESS)
     }
 

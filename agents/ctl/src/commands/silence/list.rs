@@ -13,6 +13,7 @@ use crate::terminal::{Cell, FAINT, HEAD, ODD, Out, complain};
 
 /// How to list.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Example:\n  roundsman silence list --json")]
 pub struct List {
     /// One JSON object per line
     #[arg(long)]

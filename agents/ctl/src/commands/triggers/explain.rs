@@ -18,8 +18,16 @@ use crate::terminal::{FAINT, GOOD, HEAD, ODD, Out, complain, escape};
 /// The most deliveries of one event that are shown; it has one for each endpoint.
 const MOST: u32 = 1000;
 
+const EXAMPLES: &str = "\
+Examples:
+  roundsman triggers explain 4711
+  roundsman triggers explain 0198f2c1-5d6e-7a00-8000-1f2e3d4c5b6a --json
+
+Exit codes: 0; 1 there is no such event; 78 herald's files cannot be read.";
+
 /// Which event.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Explain {
     /// The event's number or uid
     #[arg(value_name = "EVENT")]
