@@ -27,8 +27,14 @@ const CA_BYTES: u64 = 4 << 20;
 /// What names us to receivers.
 const USER_AGENT: &str = concat!("roundsman-herald/", env!("CARGO_PKG_VERSION"));
 
-/// Header fields that belong to a format.
-type OfFormat = Vec<(&'static str, String)>;
+/// What is sent: the bytes, and the header fields that belong to its format.
+#[derive(Debug, Clone)]
+pub struct Content {
+    /// The bytes with their media type.
+    pub body: Body,
+    /// The format's own header fields.
+    pub headers: Vec<(&'static str, String)>,
+}
 
 /// Makes the requests of one endpoint.
 pub struct Composer {
@@ -67,33 +73,11 @@ impl Composer {
         }
     }
 
-    /// The request, and the body to freeze if it fails.
+    /// What is to be sent, frozen or made now.
     ///
     /// # Errors
     /// [`Reply::Unsendable`], as if somebody had answered so.
-    pub fn compose(
-        &self,
-        candidate: &Candidate,
-        host: &str,
-        now: Timestamp,
-    ) -> Result<(Request, Body), Reply> {
-        let uri = self.uri.clone().map_err(by_endpoint)?;
-        let (body, of_format) = self.body(candidate, host)?;
-        let mut headers = self.headers(&candidate.delivery.uid, &body, now)?;
-        for (name, value) in of_format {
-            headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
-            headers.push((name.to_owned(), value));
-        }
-        let request = Request {
-            uri,
-            headers,
-            body: Bytes::copy_from_slice(&body.bytes),
-        };
-        Ok((request, body))
-    }
-
-    /// The bytes, frozen or made now, with the header fields that belong to the format.
-    fn body(&self, candidate: &Candidate, host: &str) -> Result<(Body, OfFormat), Reply> {
+    pub fn content(&self, candidate: &Candidate, host: &str) -> Result<Content, Reply> {
         let delivery = &candidate.delivery;
         let rendered = candidate.event.as_ref().map(|event| {
             let renderer = self.renderer.as_ref().map_err(|e| by_endpoint(e.clone()))?;
@@ -109,56 +93,74 @@ impl Composer {
                 by_endpoint: false,
             })
         });
-        match (delivery.body.clone(), rendered) {
-            (Some(frozen), Some(Ok(fresh))) => Ok((frozen, fresh.headers)),
-            (Some(frozen), _) => Ok((frozen, Vec::new())),
+        let (body, headers) = match (delivery.body.clone(), rendered) {
+            (Some(frozen), Some(Ok(fresh))) => (frozen, fresh.headers),
+            (Some(frozen), _) => (frozen, Vec::new()),
             (None, Some(rendered)) => {
                 let rendered = rendered?;
                 let body = Body {
                     content_type: rendered.content_type,
                     bytes: rendered.bytes,
                 };
-                Ok((body, rendered.headers))
+                (body, rendered.headers)
             }
-            (None, None) => Err(Reply::Unsendable {
-                error: "its event is gone".into(),
-                by_endpoint: false,
-            }),
-        }
+            (None, None) => {
+                return Err(Reply::Unsendable {
+                    error: "its event is gone".into(),
+                    by_endpoint: false,
+                });
+            }
+        };
+        Ok(Content { body, headers })
     }
 
+    /// The request of an attempt at this time.
+    ///
+    /// # Errors
+    /// As [`Composer::content`].
+    pub fn seal(&self, uid: &str, content: &Content, now: Timestamp) -> Result<Request, Reply> {
+        Ok(Request {
+            uri: self.uri.clone().map_err(by_endpoint)?,
+            headers: self.headers(uid, content, now)?,
+            body: Bytes::copy_from_slice(&content.body.bytes),
+        })
+    }
+
+    /// The header fields, each once: the operator's word goes before the format's, and the
+    /// format's before ours. Nothing goes before a signature.
     fn headers(
         &self,
         uid: &str,
-        body: &Body,
+        content: &Content,
         now: Timestamp,
     ) -> Result<Vec<(String, String)>, Reply> {
         let settings = &self.settings;
-        let mut headers = vec![
-            ("user-agent".to_owned(), USER_AGENT.to_owned()),
-            ("content-type".to_owned(), body.content_type.clone()),
-        ];
+        let mut headers = Fields::default();
+        headers.set("user-agent", USER_AGENT);
+        headers.set("content-type", &content.body.content_type);
+        for (name, value) in &content.headers {
+            headers.set(name, value);
+        }
+        for (name, value) in &settings.headers {
+            headers.set(name, value);
+        }
+        if let Some(authorization) = self.authorization()? {
+            headers.set("authorization", &authorization);
+        }
         let id = message_id(uid);
         if settings.secrets.is_empty() {
-            headers.push(("webhook-id".to_owned(), id));
+            headers.set("webhook-id", &id);
         } else {
             let secrets = settings.secrets.iter().map(|named| self.secret(named));
             let secrets = secrets.collect::<Result<Vec<_>, _>>()?;
             let signer = Signer::new(settings.signature, &secrets)
                 .map_err(|error| by_endpoint(format!("secrets: {error}")))?;
-            let signed = signer.headers(&id, now.as_millis().div_euclid(1000), &body.bytes);
-            headers.extend(
-                signed
-                    .into_iter()
-                    .map(|(name, value)| (name.to_owned(), value)),
-            );
+            let at = now.as_millis().div_euclid(1000);
+            for (name, value) in signer.headers(&id, at, &content.body.bytes) {
+                headers.set(name, &value);
+            }
         }
-        if let Some(authorization) = self.authorization()? {
-            headers.push(("authorization".to_owned(), authorization));
-        }
-        let own = settings.headers.iter();
-        headers.extend(own.map(|(name, value)| (name.to_ascii_lowercase(), value.clone())));
-        Ok(headers)
+        Ok(headers.0)
     }
 
     fn authorization(&self) -> Result<Option<String>, Reply> {
@@ -182,6 +184,23 @@ impl Composer {
         self.credentials
             .read(named)
             .map_err(|error| by_endpoint(told(&error)))
+    }
+}
+
+/// Header fields in which the last word counts.
+#[derive(Default)]
+struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    fn set(&mut self, name: &str, value: &str) {
+        let known = self
+            .0
+            .iter_mut()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name));
+        match known {
+            Some((_, known)) => value.clone_into(known),
+            None => self.0.push((name.to_ascii_lowercase(), value.to_owned())),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! at most one transaction that writes and one that reads, whatever the number of deliveries.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use roundsman_kit::clock::Timestamp;
@@ -14,7 +15,7 @@ use crate::intake::Intake;
 use crate::lane::{Lane, Offer};
 use crate::plan::{Reply, Turn};
 use crate::record::{Ended, Record, Told, meet, tell, told_down};
-use crate::sender::{Finished, Job, Sender};
+use crate::sender::{Finished, Parcel, Report, Sender};
 use crate::trial::Trials;
 
 /// How often deliveries that have become too old are looked for.
@@ -26,7 +27,7 @@ pub struct Engine {
     store: Store,
     sender: Sender,
     intake: Intake,
-    lanes: BTreeMap<String, Lane>,
+    lanes: BTreeMap<Arc<str>, Lane>,
     known: BTreeMap<String, Endpoint>,
     /// Endpoints whose last event says that they take nothing.
     told_down: BTreeSet<String>,
@@ -89,7 +90,7 @@ impl Engine {
         let agent = self.agent;
         let fingerprints: BTreeMap<&str, String> = lanes
             .iter()
-            .map(|lane| (lane.name.as_str(), fingerprint(lane)))
+            .map(|lane| (&*lane.name, fingerprint(lane)))
             .collect();
         let (intake, known, down) = self.store.write(|tx| {
             let intake = Intake::load(agent, tx, settings, now)?;
@@ -108,7 +109,11 @@ impl Engine {
                 }
                 None => lane,
             };
-            self.lanes.insert(lane.name.clone(), lane);
+            self.lanes.insert(Arc::clone(&lane.name), lane);
+        }
+        // What was made by the former settings and is not begun is made anew.
+        for name in self.lanes.keys().chain(former.keys()) {
+            self.sender.recall(name);
         }
         Ok(())
     }
@@ -128,9 +133,21 @@ impl Engine {
         self.sender.tick()
     }
 
+    /// How many deliveries are in hand: under way, about to be, or not recorded yet.
+    pub fn in_hand(&self) -> usize {
+        self.lanes.values().map(Lane::in_hand).sum()
+    }
+
     /// How many requests are under way.
-    pub fn under_way(&self) -> usize {
-        self.lanes.values().map(Lane::busy).sum()
+    pub fn in_flight(&self) -> usize {
+        self.sender.in_flight()
+    }
+
+    /// Sends nothing more that is not under way.
+    pub fn recall(&self) {
+        for name in self.lanes.keys() {
+            self.sender.recall(name);
+        }
     }
 
     /// The store, for what is recorded beside deliveries.
@@ -163,7 +180,7 @@ impl Engine {
             if let Some(at) = offer.next_at {
                 next = next.sooner(at);
             }
-            self.send(&name, offer, now, host);
+            self.hand_over(&name, offer, host);
         }
         if !self.ended.is_empty() {
             next = Next::Now;
@@ -195,19 +212,31 @@ impl Engine {
     }
 
     fn collect(&mut self, now: Timestamp) {
-        for Finished {
-            id,
-            endpoint,
-            outcome,
-        } in self.sender.finished()
-        {
-            let (reply, answer) = reply(outcome, now);
-            self.ended.push(Ended {
-                id,
-                endpoint,
-                reply,
-                answer,
-            });
+        let mut well: BTreeMap<Arc<str>, usize> = BTreeMap::new();
+        for report in self.sender.reports() {
+            match report {
+                Report::Ended(finished) => {
+                    let ended = ended(finished, now);
+                    if ended.reply.is_success() {
+                        *well.entry(Arc::clone(&ended.endpoint)).or_default() += 1;
+                    }
+                    self.ended.push(ended);
+                }
+                Report::Unsent {
+                    endpoint,
+                    ids,
+                    faults,
+                } => {
+                    if let Some(lane) = self.lanes.get_mut(&endpoint) {
+                        lane.gave_back(ids, faults);
+                    }
+                }
+            }
+        }
+        for (name, count) in well {
+            if let Some(lane) = self.lanes.get_mut(&name) {
+                lane.went_well(count);
+            }
         }
     }
 
@@ -239,6 +268,15 @@ impl Engine {
             self.expired_at = Some(Instant::now());
         }
         self.intake.settle(written.reached);
+        for (name, row) in &written.known {
+            let was_disabled = self
+                .known
+                .get(name)
+                .is_some_and(|row| row.disabled_at.is_some());
+            if row.disabled_at.is_some() && !was_disabled {
+                self.sender.recall(&name.as_str().into());
+            }
+        }
         self.known = written.known;
         for one in self.ended.drain(..) {
             if let Some(lane) = self.lanes.get_mut(&one.endpoint) {
@@ -288,53 +326,46 @@ impl Engine {
         Ok(true)
     }
 
-    fn read_offers(&mut self, now: Timestamp) -> Result<Vec<(String, Offer)>> {
+    fn read_offers(&mut self, now: Timestamp) -> Result<Vec<(Arc<str>, Offer)>> {
         let (lanes, known) = (&self.lanes, &self.known);
         self.store.read(|tx| {
             let with_known = lanes
                 .values()
-                .filter_map(|lane| Some((lane, known.get(&lane.name)?)));
+                .filter_map(|lane| Some((lane, known.get(&*lane.name)?)));
             with_known
-                .map(|(lane, known)| Ok((lane.name.clone(), lane.offer(tx, known, now)?)))
+                .map(|(lane, known)| Ok((Arc::clone(&lane.name), lane.offer(tx, known, now)?)))
                 .collect()
         })
     }
 
-    fn send(&mut self, name: &str, offer: Offer, now: Timestamp, host: &str) {
+    fn hand_over(&mut self, name: &Arc<str>, offer: Offer, host: &str) {
         let Some(lane) = self.lanes.get_mut(name) else {
             return;
         };
+        let post = Arc::clone(&lane.post);
+        let mut parcels = Vec::with_capacity(offer.candidates.len());
         for candidate in offer.candidates {
-            let id = candidate.delivery.id;
-            let made = lane.composer.compose(&candidate, host, now);
-            let made = made.and_then(|made| match &lane.client {
-                Ok(client) => Ok((made, client)),
-                Err(error) => Err(Reply::Unsendable {
-                    error: error.clone(),
-                    by_endpoint: true,
+            let content = post.composer.content(&candidate, host);
+            let delivery = candidate.delivery;
+            lane.begin(&delivery, content.as_ref().ok());
+            match content {
+                Ok(content) => parcels.push(Parcel {
+                    id: delivery.id,
+                    uid: delivery.uid,
+                    order_key: delivery.order_key,
+                    content,
                 }),
-            });
-            match made {
-                Ok(((request, body), client)) => {
-                    let job = Job {
-                        id,
-                        endpoint: name.to_owned(),
-                        client: std::sync::Arc::clone(client),
-                        request,
-                    };
-                    lane.begin(&candidate.delivery, Some(body));
-                    self.sender.send(job);
-                }
-                Err(reply) => {
-                    lane.begin(&candidate.delivery, None);
-                    self.ended.push(Ended {
-                        id,
-                        endpoint: name.to_owned(),
-                        reply,
-                        answer: Vec::new(),
-                    });
-                }
+                Err(reply) => self.ended.push(Ended {
+                    id: delivery.id,
+                    endpoint: Arc::clone(name),
+                    reply,
+                    answer: Vec::new(),
+                    body: None,
+                }),
             }
+        }
+        if !parcels.is_empty() {
+            self.sender.hand(&post, parcels, lane.faults);
         }
     }
 }
@@ -349,28 +380,34 @@ impl Next {
     }
 }
 
-fn reply(outcome: Outcome, now: Timestamp) -> (Reply, Vec<u8>) {
-    match outcome {
-        Outcome::Answered {
+fn ended(finished: Finished, now: Timestamp) -> Ended {
+    let (reply, answer, was_sent) = match finished.outcome {
+        Ok(Outcome::Answered {
             status,
             retry_after,
             head,
             ..
-        } => {
+        }) => {
             let seconds = u64::try_from(now.as_millis() / 1000).unwrap_or(0);
             let retry_after = retry_after.and_then(|text| retry_after::parse(&text, seconds));
-            (
-                Reply::Answered {
-                    status,
-                    retry_after,
-                },
-                head,
-            )
+            let reply = Reply::Answered {
+                status,
+                retry_after,
+            };
+            (reply, head, true)
         }
-        Outcome::Failed { fault, .. } => {
+        Ok(Outcome::Failed { fault, .. }) => {
             let error = fault.to_string();
-            (Reply::Unreachable { error }, Vec::new())
+            (Reply::Unreachable { error }, Vec::new(), true)
         }
+        Err(reply) => (reply, Vec::new(), false),
+    };
+    Ended {
+        id: finished.id,
+        endpoint: finished.endpoint,
+        reply,
+        answer,
+        body: was_sent.then_some(finished.content.body),
     }
 }
 

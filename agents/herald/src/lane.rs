@@ -1,41 +1,60 @@
-//! One endpoint: its settings, its connections, and what is under way to it.
+//! One endpoint: its settings, its connections, and what the sending thread has in hand for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use roundsman_kit::Paths;
 use roundsman_kit::clock::Timestamp;
 use roundsman_kit::secret::Credentials;
-use roundsman_store::delivery::{self, Body, Delivery, DeliveryId};
+use roundsman_store::delivery::{self, Delivery, DeliveryId};
 use roundsman_store::endpoint;
 use roundsman_store::event::{self, Event};
 use roundsman_store::{ReadTx, Result};
 
-use crate::client::Client;
-use crate::compose::Composer;
+use crate::compose::{Composer, Content};
 use crate::config::Endpoint;
 use crate::plan::{self, Gate, Terms};
+use crate::sender::Post;
+
+/// The most deliveries of one endpoint that are in hand, and the most bytes of their bodies.
+const DEEPEST: usize = 512;
+const BYTES: usize = 1 << 20;
+
+/// How many times what has just ended is wanted in hand next: enough that the thread does not run
+/// dry while a batch is recorded, and twice that, so that a fast endpoint gets more and more.
+const AHEAD: usize = 4;
 
 /// An endpoint that deliveries can be sent to.
 pub struct Lane {
     /// Its name.
-    pub name: String,
+    pub name: Arc<str>,
     /// Its settings.
     pub settings: Endpoint,
-    /// What makes its requests.
-    pub composer: Composer,
-    /// What sends them; `Err` where its TLS settings cannot be used, which may pass.
-    pub client: std::result::Result<Arc<Client>, String>,
-    under_way: BTreeMap<DeliveryId, UnderWay>,
+    /// What the sending thread needs of it.
+    pub post: Arc<Post>,
+    /// How many reports of unsent ones were seen.
+    pub faults: u64,
+    hand: BTreeMap<DeliveryId, InHand>,
+    /// What is in hand by its key.
+    keys: HashMap<String, BTreeSet<DeliveryId>>,
+    bytes: usize,
+    depth: usize,
 }
 
 /// A delivery between its reading and its record.
-pub struct UnderWay {
+struct InHand {
+    attempts: u32,
+    order_key: Option<String>,
+    bytes: usize,
+}
+
+/// What the record of an attempt needs to know.
+pub struct Known<'l> {
     /// Attempts before this one.
     pub attempts: u32,
-    /// What is sent, once it could be made.
-    pub body: Option<Body>,
-    order_key: Option<String>,
+    /// Its key.
+    pub order_key: Option<&'l str>,
 }
 
 /// A delivery with its event.
@@ -49,22 +68,31 @@ pub struct Candidate {
 /// What an endpoint may be sent now, and when to look again if nothing happens before.
 #[derive(Default)]
 pub struct Offer {
-    /// What may be sent.
+    /// What may be sent, in order for each key.
     pub candidates: Vec<Candidate>,
     /// When more becomes due.
     pub next_at: Option<Timestamp>,
 }
 
 impl Lane {
-    /// A lane with nothing under way.
+    /// A lane with nothing in hand.
     pub fn new(name: &str, settings: &Endpoint, paths: &Paths, credentials: &Credentials) -> Self {
-        let client = crate::compose::client(settings, paths, credentials);
+        let name: Arc<str> = name.into();
+        let post = Post {
+            name: Arc::clone(&name),
+            composer: Composer::new(&name, settings, credentials),
+            client: crate::compose::client(settings, paths, credentials),
+            concurrency: settings.concurrency,
+        };
         Self {
-            name: name.to_owned(),
-            composer: Composer::new(name, settings, credentials),
-            client: client.map(Arc::new),
+            name,
             settings: settings.clone(),
-            under_way: BTreeMap::new(),
+            post: Arc::new(post),
+            faults: 0,
+            hand: BTreeMap::new(),
+            keys: HashMap::new(),
+            bytes: 0,
+            depth: settings.concurrency,
         }
     }
 
@@ -77,10 +105,11 @@ impl Lane {
         }
     }
 
-    /// Goes by other settings; what is under way stays.
+    /// Goes by other settings; what is in hand stays so.
     pub fn adopt(&mut self, other: Self) {
-        let under_way = std::mem::take(&mut self.under_way);
-        *self = Self { under_way, ..other };
+        self.settings = other.settings;
+        self.post = other.post;
+        self.depth = other.depth;
     }
 
     /// Reads what may be sent now.
@@ -94,83 +123,146 @@ impl Lane {
         now: Timestamp,
     ) -> Result<Offer> {
         let mut offer = Offer::default();
-        let deliveries = match plan::gate(known, now) {
-            Gate::Shut => return Ok(offer),
-            Gate::Until(at) => {
-                offer.next_at = Some(at);
-                return Ok(offer);
+        match plan::gate(known, now) {
+            Gate::Shut => {}
+            Gate::Until(at) => offer.next_at = Some(at),
+            Gate::Probe if self.hand.is_empty() => {
+                let oldest = delivery::oldest_due(tx, &self.name)?;
+                let probe = oldest.map(|delivery| with_event(tx, delivery));
+                offer.candidates.extend(probe.transpose()?);
             }
-            Gate::Probe if self.under_way.is_empty() => {
-                Vec::from_iter(delivery::oldest_due(tx, &self.name)?)
-            }
-            Gate::Probe => return Ok(offer),
-            Gate::Open => {
-                let room = self.room();
-                if room == 0 {
-                    return Ok(offer);
-                }
-                // What is under way is still due in the store.
-                let heads = delivery::heads(tx, &self.name, now, self.under_way.len() + room)?;
-                let mut free = self.free(heads);
-                free.truncate(room);
-                if free.len() < room {
-                    offer.next_at = delivery::next_at(tx, &self.name, now)?;
-                }
-                free
-            }
-        };
-        for delivery in deliveries {
-            let event = match delivery.event {
-                Some(id) => event::by_id(tx, id)?,
-                None => None,
-            };
-            offer.candidates.push(Candidate { delivery, event });
+            Gate::Probe => {}
+            Gate::Open => self.fill(tx, now, &mut offer)?,
         }
         Ok(offer)
     }
 
-    fn room(&self) -> usize {
-        self.settings
-            .concurrency
-            .saturating_sub(self.under_way.len())
-    }
-
-    /// Those that are not under way, and whose key is not: one that was put back may overtake.
-    fn free(&self, heads: Vec<Delivery>) -> Vec<Delivery> {
-        let mut keys: BTreeSet<String> = self
-            .under_way
-            .values()
-            .filter_map(|one| one.order_key.clone())
+    /// Fills the hand once it is half empty: the first of each key, and then what follows them.
+    fn fill(&self, tx: &ReadTx<'_>, now: Timestamp, offer: &mut Offer) -> Result<()> {
+        if self.hand.len() * 2 > self.depth || self.bytes >= BYTES {
+            return Ok(());
+        }
+        let room = self.depth - self.hand.len();
+        let mut fresh = HashMap::new();
+        // What is in hand is still due in the store.
+        for id in delivery::heads(tx, &self.name, now, self.hand.len() + room)? {
+            if self.hand.contains_key(&id) || offer.candidates.len() == room {
+                continue;
+            }
+            let Some(delivery) = delivery::get(tx, id)? else {
+                continue;
+            };
+            // One that was put back may stand before others of its key, which are on their way.
+            if let Some(key) = &delivery.order_key {
+                if self.keys.contains_key(key) || fresh.contains_key(key) {
+                    continue;
+                }
+                fresh.insert(key.clone(), id);
+            }
+            offer.candidates.push(with_event(tx, delivery)?);
+        }
+        let in_hand = self
+            .keys
+            .iter()
+            .filter_map(|(key, ids)| Some((key, *ids.last()?)));
+        let last: Vec<_> = in_hand
+            .chain(fresh.iter().map(|(key, id)| (key, *id)))
             .collect();
-        heads
-            .into_iter()
-            .filter(|one| !self.under_way.contains_key(&one.id))
-            .filter(|one| one.order_key.clone().is_none_or(|key| keys.insert(key)))
-            .collect()
+        self.follow(tx, now, &last, room, offer)?;
+        if offer.candidates.len() < room {
+            offer.next_at = delivery::next_at(tx, &self.name, now)?;
+        }
+        Ok(())
     }
 
-    /// The delivery is under way from now on.
-    pub fn begin(&mut self, delivery: &Delivery, body: Option<Body>) {
-        let one = UnderWay {
+    /// Takes what follows under the keys that are in hand, until there is no more room.
+    fn follow(
+        &self,
+        tx: &ReadTx<'_>,
+        now: Timestamp,
+        last: &[(&String, DeliveryId)],
+        room: usize,
+        offer: &mut Offer,
+    ) -> Result<()> {
+        let each = (room - offer.candidates.len()) / last.len().max(1) + 1;
+        for (key, after) in last {
+            let left = room - offer.candidates.len();
+            if left == 0 {
+                break;
+            }
+            let of = (&*self.name, key.as_str());
+            for delivery in delivery::following(tx, of, *after, now, each.min(left))? {
+                offer.candidates.push(with_event(tx, delivery)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The delivery is in hand from now on.
+    pub fn begin(&mut self, delivery: &Delivery, content: Option<&Content>) {
+        let one = InHand {
             attempts: delivery.attempts,
-            body,
             order_key: delivery.order_key.clone(),
+            bytes: content.map_or(0, |content| content.body.bytes.len()),
         };
-        self.under_way.insert(delivery.id, one);
+        if let Some(key) = &one.order_key {
+            self.keys
+                .entry(key.clone())
+                .or_default()
+                .insert(delivery.id);
+        }
+        self.bytes += one.bytes;
+        self.hand.insert(delivery.id, one);
     }
 
-    /// The delivery's attempt has ended and is recorded.
+    /// The delivery's attempt is recorded, or it was not begun.
     pub fn end(&mut self, id: DeliveryId) {
-        self.under_way.remove(&id);
+        let Some(one) = self.hand.remove(&id) else {
+            return;
+        };
+        self.bytes -= one.bytes;
+        let Some(key) = one.order_key else { return };
+        if let Entry::Occupied(mut ids) = self.keys.entry(key) {
+            ids.get_mut().remove(&id);
+            if ids.get().is_empty() {
+                ids.remove();
+            }
+        }
     }
 
-    /// What is known of a delivery that is under way.
-    pub fn under_way(&self, id: DeliveryId) -> Option<&UnderWay> {
-        self.under_way.get(&id)
+    /// So many have ended well at once.
+    pub fn went_well(&mut self, count: usize) {
+        let wanted = (count * AHEAD).max(self.depth / 2);
+        self.depth = wanted.clamp(self.settings.concurrency, DEEPEST);
     }
 
-    /// How many are under way.
-    pub fn busy(&self) -> usize {
-        self.under_way.len()
+    /// What was not begun is back: something has failed.
+    pub fn gave_back(&mut self, ids: Vec<DeliveryId>, faults: u64) {
+        self.faults = faults;
+        self.depth = self.settings.concurrency;
+        for id in ids {
+            self.end(id);
+        }
     }
+
+    /// What is known of a delivery that is in hand.
+    pub fn known(&self, id: DeliveryId) -> Option<Known<'_>> {
+        self.hand.get(&id).map(|one| Known {
+            attempts: one.attempts,
+            order_key: one.order_key.as_deref(),
+        })
+    }
+
+    /// How many are in hand.
+    pub fn in_hand(&self) -> usize {
+        self.hand.len()
+    }
+}
+
+fn with_event(tx: &ReadTx<'_>, delivery: Delivery) -> Result<Candidate> {
+    let event = match delivery.event {
+        Some(id) => event::by_id(tx, id)?,
+        None => None,
+    };
+    Ok(Candidate { delivery, event })
 }

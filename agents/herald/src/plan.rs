@@ -73,6 +73,11 @@ pub enum Fate {
 }
 
 impl Reply {
+    /// Whether the endpoint has the delivery.
+    pub fn is_success(&self) -> bool {
+        matches!(self.status(), Some(200..=299))
+    }
+
     /// The status, if there was an answer.
     pub fn status(&self) -> Option<u16> {
         match self {
@@ -140,11 +145,16 @@ pub fn judge(
     (fate, turn)
 }
 
+/// Whether a status says something of the endpoint, and not of the one delivery.
+pub fn is_endpoints_status(status: u16) -> bool {
+    matches!(status, 410 | 429 | 500..=599)
+}
+
 fn blame(reply: &Reply) -> Blame {
     match reply {
         Reply::Answered { status, .. } => match status {
             200..=299 => Blame::Nobody,
-            410 | 429 | 500..=599 => Blame::Endpoint(format!("answered {status}")),
+            status if is_endpoints_status(*status) => Blame::Endpoint(format!("answered {status}")),
             300..=399 => Blame::Delivery(format!("answered {status}: redirects are not followed")),
             _ => Blame::Delivery(format!("answered {status}")),
         },

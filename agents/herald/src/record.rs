@@ -1,9 +1,10 @@
 //! What one turn writes: how attempts ended, what is owed for new events, what has become too old.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use roundsman_kit::clock::Timestamp;
-use roundsman_store::delivery::{self, Attempt, DeliveryId};
+use roundsman_store::delivery::{self, Attempt, Body, DeliveryId};
 use roundsman_store::endpoint::{self, Endpoint};
 use roundsman_store::event::{self, EventId, NewEvent, Severity};
 use roundsman_store::{EventTx, Result, WriteTx};
@@ -21,11 +22,13 @@ pub struct Ended {
     /// Whose it is.
     pub id: DeliveryId,
     /// The endpoint's name.
-    pub endpoint: String,
+    pub endpoint: Arc<str>,
     /// What came of it.
     pub reply: Reply,
     /// The beginning of the answer.
     pub answer: Vec<u8>,
+    /// What was sent; none if it could not be made, so that nothing is frozen.
+    pub body: Option<Body>,
 }
 
 /// An endpoint, what happened to it, and what was wrong.
@@ -45,13 +48,13 @@ pub struct Written {
     /// What happened to endpoints, and what was wrong.
     pub turns: Vec<Told>,
     /// What was parked, and why.
-    pub parked: Vec<(DeliveryId, String, String)>,
+    pub parked: Vec<(DeliveryId, Arc<str>, String)>,
 }
 
 /// What one transaction writes, and what it goes by.
 pub struct Record<'e> {
     /// The endpoints.
-    pub lanes: &'e BTreeMap<String, Lane>,
+    pub lanes: &'e BTreeMap<Arc<str>, Lane>,
     /// The triggers.
     pub intake: &'e Intake,
     /// What has ended.
@@ -65,17 +68,10 @@ pub struct Record<'e> {
 impl Record<'_> {
     /// Whether the attempt may become an event.
     pub fn may_tell(&self, one: &Ended, known: &BTreeMap<String, Endpoint>) -> bool {
-        let is_success = matches!(
-            one.reply,
-            Reply::Answered {
-                status: 200..=299,
-                ..
-            }
-        );
         let is_open = known
-            .get(&one.endpoint)
+            .get(&*one.endpoint)
             .is_some_and(|e| e.opened_at.is_some());
-        !is_success || is_open
+        !one.reply.is_success() || is_open
     }
 
     /// Writes everything.
@@ -88,8 +84,13 @@ impl Record<'_> {
             written.known.insert(row.name.clone(), row);
         }
         let before = written.known.clone();
+        // A key is let go of once, behind the last of its deliveries that have ended.
+        let mut keys = BTreeSet::new();
         for one in self.ended {
-            self.settle(tx, one, &mut written)?;
+            keys.extend(self.settle(tx, one, &mut written)?);
+        }
+        for (endpoint, key) in keys {
+            delivery::release(tx, endpoint, key)?;
         }
         for (name, row) in &written.known {
             if before.get(name) != Some(row) {
@@ -103,41 +104,45 @@ impl Record<'_> {
         Ok(written)
     }
 
-    /// Records one attempt.
-    fn settle(&self, tx: &WriteTx<'_>, one: &Ended, written: &mut Written) -> Result<()> {
+    /// Records one attempt. Gives the key that another delivery may wait for.
+    fn settle<'s>(
+        &'s self,
+        tx: &WriteTx<'_>,
+        one: &'s Ended,
+        written: &mut Written,
+    ) -> Result<Option<(&'s str, &'s str)>> {
         let lane = self.lanes.get(&one.endpoint);
-        let (Some(lane), Some(row)) = (lane, written.known.get_mut(&one.endpoint)) else {
-            return Ok(()); // It left the configuration; the delivery waits.
+        let (Some(lane), Some(row)) = (lane, written.known.get_mut(&*one.endpoint)) else {
+            return Ok(None); // It left the configuration; the delivery waits.
         };
-        let Some(under_way) = lane.under_way(one.id) else {
-            return Ok(());
+        let Some(known) = lane.known(one.id) else {
+            return Ok(None);
         };
-        let (attempts, terms) = (under_way.attempts, lane.terms());
-        let (fate, turn) =
-            plan::judge(&one.reply, attempts, row, &terms, self.now, fastrand::f64());
+        let (dice, terms) = (fastrand::f64(), lane.terms());
+        let (fate, turn) = plan::judge(&one.reply, known.attempts, row, &terms, self.now, dice);
         let attempt = Attempt {
             status: one.reply.status(),
             error: fate.error(),
             answer: (!one.answer.is_empty()).then_some(&*one.answer),
             ..Attempt::at(self.now)
         };
+        let mut key = None;
         match &fate {
             Fate::Done => {
                 // Somebody may have dropped it meanwhile; the endpoint has it all the same.
                 delivery::done(tx, one.id, &attempt)?;
+                key = known.order_key.map(|key| (&*one.endpoint, key));
                 written.totals.done += 1;
             }
             Fate::Retry { at, counts, .. } => {
-                // A body that could not be made is not frozen.
-                let body = under_way.body.as_ref();
-                delivery::retry(tx, one.id, &attempt, *at, *counts, body)?;
+                delivery::retry(tx, one.id, &attempt, *at, *counts, one.body.as_ref())?;
                 written.totals.failed += 1;
             }
             Fate::Park { error } => {
                 written.totals.failed += 1;
                 if delivery::park(tx, one.id, &attempt, true)? {
                     written.totals.parked += 1;
-                    let parked = (one.id, one.endpoint.clone(), error.clone());
+                    let parked = (one.id, Arc::clone(&one.endpoint), error.clone());
                     written.parked.push(parked);
                 }
             }
@@ -147,16 +152,16 @@ impl Record<'_> {
                 delivery::due_at_once(tx, &one.endpoint, self.now)?;
             }
             let error = row.last_error.clone().unwrap_or_default();
-            written.turns.push((one.endpoint.clone(), turn, error));
+            written.turns.push((one.endpoint.to_string(), turn, error));
         }
-        Ok(())
+        Ok(key)
     }
 
     /// Parks what is too old, also of endpoints that have left the configuration.
     fn expire(&self, tx: &WriteTx<'_>, known: &BTreeMap<String, Endpoint>) -> Result<()> {
         let default = crate::config::Endpoint::default().max_age;
         for name in known.keys() {
-            let lane = self.lanes.get(name);
+            let lane = self.lanes.get(name.as_str());
             let max_age = lane.map_or(default, |lane| lane.settings.max_age);
             let max_age = i64::try_from(max_age.0.as_millis()).unwrap_or(i64::MAX);
             let limit = Timestamp(self.now.as_millis().saturating_sub(max_age));

@@ -1,5 +1,7 @@
 //! What the journal is told.
 
+use std::sync::Arc;
+
 use roundsman_kit::log::id;
 use roundsman_store::delivery::DeliveryId;
 
@@ -29,11 +31,11 @@ pub fn turns(turns: &[(String, Turn, String)]) {
 }
 
 /// Names the deliveries that are not tried any more, and why.
-pub fn parked(parked: &[(DeliveryId, String, String)]) {
+pub fn parked(parked: &[(DeliveryId, Arc<str>, String)]) {
     for (id, endpoint, error) in parked {
         log::warn!(
             MESSAGE_ID = id::DELIVERY_PARKED,
-            "ROUNDSMAN_ENDPOINT" = endpoint,
+            "ROUNDSMAN_ENDPOINT" = **endpoint,
             "ROUNDSMAN_DELIVERY" = id.0;
             "{endpoint}: delivery {} is parked: {error}", id.0
         );

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use roundsman_kit::backoff::Backoff;
@@ -36,7 +37,7 @@ pub fn run(ctx: &mut Context, settings: Settings) -> anyhow::Result<()> {
     let _only = only_herald(ctx)?;
     let doorbell = Doorbell::open(&location)?;
     let knock = Knock::new().fault(Class::Unavailable, || "making an eventfd")?;
-    let sender = Sender::start(knock.clone())
+    let sender = Sender::start(knock.clone(), Arc::clone(ctx.clock()))
         .fault(Class::Unavailable, || "starting the thread that sends")?;
     let mut engine = Engine::new(ctx.agent(), store, sender);
     adopt(ctx, &mut engine, &settings)?;
@@ -82,7 +83,7 @@ fn only_herald(ctx: &Context) -> anyhow::Result<File> {
 fn adopt(ctx: &Context, engine: &mut Engine, settings: &Settings) -> anyhow::Result<()> {
     let lanes = settings.endpoints.iter().map(|(name, endpoint)| {
         let lane = Lane::new(name, endpoint, ctx.paths(), ctx.credentials());
-        if let Err(error) = &lane.client {
+        if let Err(error) = &lane.post.client {
             log::error!("{name}: {error}; its deliveries wait");
         }
         lane
@@ -159,7 +160,7 @@ impl Herald {
     /// Delivers what is due now, each once.
     fn once(mut self, ctx: &mut Context) -> anyhow::Result<()> {
         self.turn(ctx);
-        while self.engine.borrow().under_way() > 0 {
+        while self.engine.borrow().in_hand() > 0 {
             if ctx.wait(self.settings.sweep.0, &[&self.knock])? == Wake::Stop {
                 break;
             }
@@ -249,7 +250,7 @@ impl Herald {
             .as_ref()
             .is_none_or(|(at, told)| *told != status || at.elapsed() >= TELL);
         let mut engine = self.engine.borrow_mut();
-        metrics.update(&engine.totals, engine.under_way());
+        metrics.update(&engine.totals, engine.in_flight());
         if !is_due {
             return;
         }
@@ -289,17 +290,18 @@ impl Herald {
     fn stop(self, ctx: &mut Context) -> anyhow::Result<()> {
         let until = Instant::now() + self.settings.stop_timeout.0;
         let mut engine = self.engine.borrow_mut();
+        engine.recall();
         loop {
             engine.finish(ctx.clock().now())?;
             let left = until.saturating_duration_since(Instant::now());
-            if engine.under_way() == 0 || left.is_zero() {
+            if engine.in_hand() == 0 || left.is_zero() {
                 break;
             }
             // A stop was asked for, so the context would not wait any more.
             wait_for(&self.knock, left);
             self.knock.hush();
         }
-        let cut = engine.under_way();
+        let cut = engine.in_hand();
         if cut > 0 {
             log::warn!("{cut} requests were cut off and will be made again");
         }

@@ -1,92 +1,148 @@
-//! The thread that talks to the network. It gets whole requests, one for each place that an
-//! endpoint's concurrency leaves, and gives back what came of them; it never sees the store.
+//! The thread that talks to the network. It is handed what endpoints are owed, in order, sends of
+//! it as much at once as each endpoint's concurrency allows, and reports what came of it. It never
+//! sees the store, and the store's pace is not its own: while one batch is recorded the next is on
+//! its way.
+
+mod line;
+mod reports;
+mod work;
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
 use roundsman_kit::Knock;
+use roundsman_kit::clock::Clock;
 use roundsman_store::delivery::DeliveryId;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::LocalSet;
 
-use crate::client::{Client, Outcome, Request};
+use crate::client::{Client, Outcome};
+use crate::compose::{Composer, Content};
+use crate::plan::Reply;
+use reports::Reports;
+use work::Work;
 
 /// How many names are looked up at once.
 const LOOK_UPS: usize = 8;
 
-/// A request to be made.
-pub struct Job {
-    /// Whose it is.
-    pub id: DeliveryId,
-    /// The endpoint's name.
-    pub endpoint: String,
-    /// The endpoint's connections.
-    pub client: Arc<Client>,
-    /// What to send.
-    pub request: Request,
+/// An endpoint, as the thread needs it.
+pub struct Post {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What makes its requests.
+    pub composer: Composer,
+    /// Its connections; `Err` where its TLS settings cannot be used, which may pass.
+    pub client: Result<Client, String>,
+    /// How many requests may be under way at once.
+    pub concurrency: usize,
 }
 
-/// What came of it.
-#[derive(Debug)]
+/// A delivery that may be sent.
+pub struct Parcel {
+    /// Which one.
+    pub id: DeliveryId,
+    /// Its id on the wire.
+    pub uid: String,
+    /// Parcels with the same key are sent one after the other, as long as none fails.
+    pub order_key: Option<String>,
+    /// What is sent.
+    pub content: Content,
+}
+
+/// What the thread has to say.
+pub enum Report {
+    /// An attempt has ended.
+    Ended(Finished),
+    /// These were not begun, and are not going to be: something before them failed, or they were
+    /// recalled. What is handed over from now on has to follow it (`faults`).
+    Unsent {
+        /// The endpoint's name.
+        endpoint: Arc<str>,
+        /// Which.
+        ids: Vec<DeliveryId>,
+        /// How many such reports there have been for this endpoint.
+        faults: u64,
+    },
+}
+
+/// What came of an attempt.
 pub struct Finished {
     /// Whose it is.
     pub id: DeliveryId,
     /// The endpoint's name.
-    pub endpoint: String,
-    /// The answer, or what went wrong.
-    pub outcome: Outcome,
+    pub endpoint: Arc<str>,
+    /// The answer, or what went wrong; `Err` if no request could be made.
+    pub outcome: Result<Outcome, Reply>,
+    /// What was sent, to be frozen if it failed.
+    pub content: Content,
 }
 
 /// Made on the main loop, and run where the connections live.
 type Task = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 
 enum Order {
-    Send(Box<Job>),
+    Hand {
+        post: Arc<Post>,
+        parcels: Vec<Parcel>,
+        faults: u64,
+    },
+    Recall(Arc<str>),
     Run(Task),
     Tick(Arc<AtomicBool>),
 }
 
-/// The main loop's end. Jobs are bounded by whoever sends them: an endpoint has only so many
-/// places.
+/// The main loop's end.
 pub struct Sender {
     orders: Option<UnboundedSender<Order>>,
-    finished: mpsc::Receiver<Finished>,
+    reports: Reports,
+    in_flight: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
     answered: Arc<AtomicBool>,
 }
 
 impl Sender {
-    /// Starts the thread, which knocks whenever something has finished.
+    /// Starts the thread, which knocks when there is something to record.
     ///
     /// # Errors
     /// The thread or its event loop cannot be had.
-    pub fn start(knock: Knock) -> io::Result<Self> {
+    pub fn start(knock: Knock, clock: Arc<dyn Clock>) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             // Names are looked up there; the unit's TasksMax= leaves room for no more.
             .max_blocking_threads(LOOK_UPS)
             .build()?;
         let (orders, received) = unbounded_channel();
-        let (results, finished) = mpsc::channel();
+        let reports = Reports::new(knock);
+        let in_flight = Arc::new(AtomicUsize::new(0));
+        let (told, counted) = (reports.clone(), Arc::clone(&in_flight));
         let thread = thread::Builder::new()
             .name("sender".into())
-            .spawn(move || LocalSet::new().block_on(&runtime, work(received, results, knock)))?;
+            .spawn(move || {
+                let work = Work::new(told, clock, counted);
+                LocalSet::new().block_on(&runtime, work.run(received));
+            })?;
         Ok(Self {
             orders: Some(orders),
-            finished,
+            reports,
+            in_flight,
             thread: Some(thread),
             answered: Arc::new(AtomicBool::new(true)),
         })
     }
 
-    /// Has a request made.
-    pub fn send(&self, job: Job) {
-        self.order(Order::Send(Box::new(job)));
+    /// Has these sent, in their order. `faults` is the number in the last report of unsent ones
+    /// that was seen: without it, one could be sent before another that it has to follow.
+    pub fn hand(&self, post: &Arc<Post>, parcels: Vec<Parcel>, faults: u64) {
+        let post = Arc::clone(post);
+        self.order(Order::Hand {
+            post,
+            parcels,
+            faults,
+        });
     }
 
     /// Has something else done beside the requests, and knocks when that is over.
@@ -94,9 +150,19 @@ impl Sender {
         self.order(Order::Run(Box::new(move || Box::pin(task()))));
     }
 
-    /// What has finished since the last call.
-    pub fn finished(&self) -> impl Iterator<Item = Finished> {
-        self.finished.try_iter()
+    /// Has what is not begun given back.
+    pub fn recall(&self, endpoint: &Arc<str>) {
+        self.order(Order::Recall(Arc::clone(endpoint)));
+    }
+
+    /// What was reported since the last call.
+    pub fn reports(&self) -> Vec<Report> {
+        self.reports.take()
+    }
+
+    /// How many requests are under way.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
     }
 
     /// Whether the thread has answered since the last call; asks it again.
@@ -123,39 +189,5 @@ impl Drop for Sender {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-    }
-}
-
-/// Ends with the last order; requests that are under way end with it.
-async fn work(mut orders: UnboundedReceiver<Order>, results: mpsc::Sender<Finished>, knock: Knock) {
-    while let Some(order) = orders.recv().await {
-        let job = match order {
-            Order::Tick(answered) => {
-                answered.store(true, Ordering::Relaxed);
-                continue;
-            }
-            Order::Run(task) => {
-                let knock = knock.clone();
-                tokio::task::spawn_local(async move {
-                    task().await;
-                    knock.knock();
-                });
-                continue;
-            }
-            Order::Send(job) => *job,
-        };
-        let (results, knock) = (results.clone(), knock.clone());
-        tokio::task::spawn_local(async move {
-            let outcome = job.client.send(job.request).await;
-            let finished = Finished {
-                id: job.id,
-                endpoint: job.endpoint,
-                outcome,
-            };
-            // The main loop is gone only when herald ends.
-            if results.send(finished).is_ok() {
-                knock.knock();
-            }
-        });
     }
 }

@@ -64,7 +64,7 @@ impl Trials {
     pub fn run(
         &mut self,
         store: &mut Store,
-        lanes: &BTreeMap<String, Lane>,
+        lanes: &BTreeMap<Arc<str>, Lane>,
         sender: &Sender,
         now: Timestamp,
         host: &str,
@@ -117,14 +117,14 @@ impl Trials {
         &self,
         one: &Trial,
         event: Option<Event>,
-        lanes: &BTreeMap<String, Lane>,
+        lanes: &BTreeMap<Arc<str>, Lane>,
         now: Timestamp,
         host: &str,
-    ) -> std::result::Result<(Arc<Client>, Request, Report), Report> {
+    ) -> std::result::Result<(Client, Request, Report), Report> {
         if now.since(one.at) > STALE {
             return Err(failed("it was asked for too long ago"));
         }
-        let Some(lane) = lanes.get(&one.endpoint) else {
+        let Some(lane) = lanes.get(&*one.endpoint) else {
             return Err(failed(
                 "herald's configuration in force has no such endpoint",
             ));
@@ -141,8 +141,13 @@ impl Trials {
             delivery: stand_in(one, &event, now),
             event: Some(event),
         };
-        let made = lane.composer.compose(&candidate, host, now);
-        let (request, _) = made.map_err(|reply| match reply {
+        let post = &lane.post;
+        let content = post.composer.content(&candidate, host);
+        let made = content.and_then(|content| {
+            let uid = &candidate.delivery.uid;
+            post.composer.seal(uid, &content, now)
+        });
+        let request = made.map_err(|reply| match reply {
             Reply::Unsendable { error, .. } | Reply::Unreachable { error } => failed(error),
             Reply::Answered { .. } => failed("it was not sent"),
         })?;
@@ -151,8 +156,8 @@ impl Trials {
             request: Some(head(&request)),
             ..Report::default()
         };
-        match &lane.client {
-            Ok(client) => Ok((Arc::clone(client), request, report)),
+        match &post.client {
+            Ok(client) => Ok((client.clone(), request, report)),
             Err(error) => Err(Report {
                 error: Some(error.clone()),
                 ..report
@@ -164,7 +169,7 @@ impl Trials {
         &self,
         id: TrialId,
         sender: &Sender,
-        client: Arc<Client>,
+        client: Client,
         request: Request,
         report: Report,
     ) {

@@ -12,11 +12,12 @@ use crate::tables::{text_column, text_enum};
 use crate::tx::Columns;
 
 pub use query::{
-    Count, Filter, by_trigger, counts, get, heads, list, list_without_bodies, next_at, of_event,
-    oldest_due,
+    Count, Filter, by_trigger, counts, following, get, heads, list, list_without_bodies, next_at,
+    of_event, oldest_due,
 };
 pub use write::{
-    Attempt, NewDelivery, discard, done, due_at_once, expire, insert, park, put_back, retry,
+    Attempt, NewDelivery, discard, done, due_at_once, expire, insert, park, put_back, release,
+    retry,
 };
 
 /// The most that is kept of an answer, in bytes.

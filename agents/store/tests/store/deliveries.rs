@@ -27,8 +27,12 @@ fn owed(tx: &WriteTx<'_>, uid: &str, key: Option<&str>) -> Result<Option<Deliver
 }
 
 fn heads(store: &mut Store, now: Timestamp) -> Vec<String> {
-    let found = store.read(|tx| delivery::heads(tx, "ops", now, 100));
-    found.unwrap().into_iter().map(|one| one.uid).collect()
+    let uids = store.read(|tx| {
+        let ids = delivery::heads(tx, "ops", now, 100)?;
+        let rows = ids.into_iter().map(|id| delivery::get(tx, id));
+        rows.map(|row| Ok(row?.unwrap().uid)).collect()
+    });
+    uids.unwrap()
 }
 
 fn failed(at: Timestamp) -> Attempt<'static> {
@@ -83,7 +87,25 @@ fn only_the_first_of_a_key_may_go_until_it_is_done_or_parked() {
             .write(|tx| delivery::done(tx, ids[0], &Attempt::at(later)))
             .unwrap()
     );
-    assert_eq!(heads(&mut store, NOW), ["a2", "b1", "x", "y"]);
+    let follow = |store: &mut Store, after, now, limit| -> Vec<String> {
+        let found = store.read(|tx| delivery::following(tx, ("ops", "a"), after, now, limit));
+        found.unwrap().into_iter().map(|one| one.uid).collect()
+    };
+    assert_eq!(follow(&mut store, ids[0], NOW, 9), ["a2", "a3"]);
+    assert_eq!(follow(&mut store, ids[0], NOW, 1), ["a2"]);
+    assert_eq!(follow(&mut store, ids[1], NOW, 9), ["a3"]);
+    let put_off = |tx: &WriteTx<'_>| {
+        delivery::retry(tx, ids[1], &failed(NOW), later, true, None)?;
+        delivery::release(tx, "ops", "a")
+    };
+    store.write(put_off).unwrap();
+    assert_eq!(
+        follow(&mut store, ids[0], NOW, 9),
+        [""; 0],
+        "a3 waits for a2"
+    );
+    assert_eq!(heads(&mut store, NOW), ["b1", "x", "y"]);
+    assert_eq!(heads(&mut store, later), ["b1", "x", "y", "a2"]);
     assert!(
         store
             .write(|tx| delivery::park(tx, ids[1], &failed(later), true))

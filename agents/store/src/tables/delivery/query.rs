@@ -20,33 +20,62 @@ fn many(tx: &ReadTx<'_>, rest: &str, params: impl rusqlite::Params) -> Result<Ve
     )
 }
 
+const HEADS: &str = "\
+    SELECT id FROM delivery
+    WHERE endpoint = ?1 AND state = 'due' AND blocked = 0 AND next_at <= ?2
+    ORDER BY next_at, id
+    LIMIT ?3";
+
 /// The deliveries of an endpoint that may be tried now: due, and the first of their key. Those
-/// that have waited longest come first, `limit` at most.
+/// that have waited longest come first, `limit` at most. An index alone answers it.
 ///
 /// # Errors
-/// That of SQLite, or a value that this version does not understand.
+/// That of SQLite.
 pub fn heads(
     tx: &ReadTx<'_>,
     endpoint: &str,
     now: Timestamp,
     limit: usize,
+) -> Result<Vec<DeliveryId>> {
+    let doing = Doing::on("delivery", "read the first");
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    tx.rows(doing, HEADS, (endpoint, now.as_millis(), limit), |row| {
+        Ok(DeliveryId(row.get("id")?))
+    })
+}
+
+/// What an endpoint is owed under a key after the delivery `after`, in order: as much of it as is
+/// due by now without a gap, `limit` at most.
+///
+/// # Errors
+/// That of SQLite, or a value that this version does not understand.
+pub fn following(
+    tx: &ReadTx<'_>,
+    (endpoint, order_key): (&str, &str),
+    after: DeliveryId,
+    now: Timestamp,
+    limit: usize,
 ) -> Result<Vec<Delivery>> {
     let rest = "\
-        WHERE endpoint = :endpoint AND state = 'due' AND blocked = 0 AND next_at <= :now
-        ORDER BY next_at, id
+        WHERE endpoint = :endpoint AND order_key = :order_key AND state = 'due' AND id > :after
+        ORDER BY id
         LIMIT :limit";
     let params = named_params! {
         ":endpoint": endpoint,
-        ":now": now.as_millis(),
+        ":order_key": order_key,
+        ":after": after.0,
         ":limit": i64::try_from(limit).unwrap_or(i64::MAX),
     };
-    many(tx, rest, params)
+    let mut found = many(tx, rest, params)?;
+    let gap = found.iter().position(|one| one.next_at > now);
+    found.truncate(gap.unwrap_or(found.len()));
+    Ok(found)
 }
 
 /// The oldest delivery that an endpoint is owed, whenever it is due: the one to probe with.
 ///
 /// # Errors
-/// As [`heads`].
+/// As [`following`].
 pub fn oldest_due(tx: &ReadTx<'_>, endpoint: &str) -> Result<Option<Delivery>> {
     let rest = "\
         WHERE endpoint = :endpoint AND state = 'due' AND blocked = 0
@@ -76,7 +105,7 @@ pub fn next_at(tx: &ReadTx<'_>, endpoint: &str, now: Timestamp) -> Result<Option
 /// The delivery with this id.
 ///
 /// # Errors
-/// As [`heads`].
+/// As [`following`].
 pub fn get(tx: &ReadTx<'_>, id: DeliveryId) -> Result<Option<Delivery>> {
     Ok(many(tx, "WHERE id = ?1", [id.0])?.into_iter().next())
 }
@@ -95,7 +124,7 @@ pub struct Filter {
 /// The last `limit` deliveries that pass, oldest first.
 ///
 /// # Errors
-/// As [`heads`].
+/// As [`following`].
 pub fn list(tx: &ReadTx<'_>, filter: &Filter, limit: u32) -> Result<Vec<Delivery>> {
     select(tx, COLUMNS, filter, limit)
 }

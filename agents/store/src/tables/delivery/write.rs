@@ -96,7 +96,8 @@ const DONE: &str = "\
         body = iif(event_id IS NULL, body, NULL)
     WHERE id = :id AND state = 'due'";
 
-/// The endpoint has it. False if it was taken back meanwhile.
+/// The endpoint has it. False if it was taken back meanwhile. Its key is to be let go of
+/// ([`release`]), once for all that have ended in this transaction.
 ///
 /// # Errors
 /// That of SQLite.
@@ -106,11 +107,7 @@ pub fn done(tx: &WriteTx<'_>, id: DeliveryId, attempt: &Attempt<'_>) -> Result<b
         ":at": attempt.at.as_millis(),
         ":status": attempt.status,
     };
-    let changed = tx.execute(Doing::on("delivery", "finish"), DONE, params)? > 0;
-    if changed {
-        release(tx, id)?;
-    }
-    Ok(changed)
+    Ok(tx.execute(Doing::on("delivery", "finish"), DONE, params)? > 0)
 }
 
 const RETRY: &str = "\
@@ -174,25 +171,41 @@ pub fn park(
     };
     let changed = tx.execute(Doing::on("delivery", "park"), PARK, params)? > 0;
     if changed {
-        release(tx, id)?;
+        release_key_of(tx, id)?;
     }
     Ok(changed)
 }
 
 const RELEASE: &str = "\
     UPDATE delivery SET blocked = 0
-    WHERE id = (SELECT next.id
-                FROM delivery AS this
-                JOIN delivery AS next
-                  ON next.endpoint = this.endpoint AND next.order_key = this.order_key
-                WHERE this.id = ?1 AND next.state = 'due' AND next.order_key IS NOT NULL
-                ORDER BY next.id
+    WHERE blocked = 1
+      AND id = (SELECT id FROM delivery
+                WHERE endpoint = ?1 AND order_key = ?2 AND state = 'due'
+                ORDER BY id
                 LIMIT 1)";
 
-/// The next of the same key may go.
-fn release(tx: &WriteTx<'_>, id: DeliveryId) -> Result<()> {
-    tx.execute(Doing::on("delivery", "release the key"), RELEASE, [id.0])?;
+/// The next of this key may go: the one before it is done or parked.
+///
+/// # Errors
+/// That of SQLite.
+pub fn release(tx: &WriteTx<'_>, endpoint: &str, order_key: &str) -> Result<()> {
+    let doing = Doing::on("delivery", "release the key");
+    tx.execute(doing, RELEASE, (endpoint, order_key))?;
     Ok(())
+}
+
+const KEY_OF: &str = "SELECT endpoint, order_key FROM delivery WHERE id = ?1";
+
+fn release_key_of(tx: &WriteTx<'_>, id: DeliveryId) -> Result<()> {
+    let doing = Doing::on("delivery", "read the key");
+    let found = tx.row(doing, KEY_OF, [id.0], |row| {
+        let key: Option<String> = row.get("order_key")?;
+        Ok((row.get::<String>("endpoint")?, key))
+    })?;
+    match found {
+        Some((endpoint, Some(key))) => release(tx, &endpoint, &key),
+        _ => Ok(()),
+    }
 }
 
 const EXPIRED: &str = "\
