@@ -1,6 +1,6 @@
 -- What the migrations make; generated, see src/migrate/tests.rs. Not run by anything.
 PRAGMA application_id = 0x7264736d;
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
 PRAGMA auto_vacuum = INCREMENTAL;
 PRAGMA journal_mode = WAL;
 
@@ -186,3 +186,21 @@ CREATE TABLE sample (
 ) STRICT;
 
 CREATE INDEX sample_at ON sample (at);
+
+CREATE TABLE trial (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    endpoint TEXT    NOT NULL CHECK (endpoint <> ''),
+    at       INTEGER NOT NULL,
+    event_id INTEGER,
+    trigger  TEXT,
+    begun_at INTEGER,
+    done_at  INTEGER,
+    url      TEXT,
+    status   INTEGER,
+    error    TEXT,
+    took_ms  INTEGER,
+    request  TEXT,
+    answer   TEXT
+) STRICT;
+
+CREATE INDEX trial_open ON trial (id) WHERE done_at IS NULL;

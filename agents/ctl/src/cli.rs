@@ -9,7 +9,8 @@ use crate::commands::Command;
 const EXIT_CODES: &str = "\
 Exit codes:
   0   done; for `status`: all is well
-  1   a delivery or an endpoint that was named does not exist, or is in another state
+  1   what was named does not exist, or is in another state; for `endpoints test`: it did not
+      answer 2xx
   3   `status`: an agent, its last cycle or the store is not well
   4   `status`: what could be seen is well, but something could not be seen
   64  the command line is wrong

@@ -8,8 +8,10 @@ mod endpoints;
 mod events;
 mod man;
 mod samples;
+mod silence;
 mod status;
 mod store;
+mod triggers;
 mod watch_unit;
 
 use std::process::ExitCode;
@@ -17,7 +19,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::host::Host;
-use crate::terminal::Out;
+use crate::terminal::{Out, complain};
 
 /// What the command can do.
 #[derive(Debug, Subcommand)]
@@ -30,6 +32,10 @@ pub enum Command {
     Deliveries(deliveries::Options),
     /// Show where events are sent, and whether they arrive; enable and disable
     Endpoints(endpoints::Options),
+    /// Show which events go where, and why one did or did not
+    Triggers(triggers::Options),
+    /// Hear nothing of some events for a while
+    Silence(silence::Options),
     /// Check configuration, units, credentials, store and permissions
     Check(check::Options),
     /// Give an agent a secret, list what it has, take one away
@@ -57,6 +63,8 @@ impl Command {
             Self::Events(options) => options.run(host, out),
             Self::Deliveries(options) => options.run(host, out),
             Self::Endpoints(options) => options.run(host, out),
+            Self::Triggers(options) => options.run(host, out),
+            Self::Silence(options) => options.run(host, out),
             Self::Check(options) => options.run(host, out),
             Self::Credential(options) => options.run(host, out),
             Self::WatchUnit(options) => options.run(host, out),
@@ -66,4 +74,13 @@ impl Command {
             Self::Man(options) => options.run(),
         }
     }
+}
+
+/// The exit code for a wrong command line that only shows when the command runs.
+const USAGE: u8 = 64;
+
+/// Refuses options of the list that stand before a subcommand: they would be without effect.
+fn refuse_early() -> ExitCode {
+    complain(["options of the list stand behind `list`".to_owned()]);
+    USAGE.into()
 }

@@ -115,6 +115,15 @@ impl Host {
         Ok(Store::open(&self.location()?, Role::Reader)?)
     }
 
+    /// The store, to write; `what` is done with it, as in "opening the store to …".
+    ///
+    /// # Errors
+    /// As [`Self::store`].
+    pub fn writer(&self, what: &str) -> anyhow::Result<Store> {
+        let opened = Store::open(&self.location()?, Role::Agent);
+        opened.with_context(|| format!("opening the store to {what}"))
+    }
+
     /// The service manager of this host.
     ///
     /// # Errors

@@ -86,6 +86,23 @@ fn ago(text: &str, now: &Zoned) -> Option<Zoned> {
     now.checked_sub(span.abs()).ok()
 }
 
+/// The value parser of a span from now on: `2h`, `1h30m`, `7d`.
+pub fn parse_span(text: &str) -> Result<Duration, String> {
+    let now = Zoned::now();
+    let span = text.trim().parse::<Span>().ok();
+    let end = span.and_then(|span| now.checked_add(span).ok());
+    let millis = end.map(|end| {
+        let (end, now) = (end.timestamp(), now.timestamp());
+        end.as_millisecond() - now.as_millisecond()
+    });
+    match millis.and_then(|millis| u64::try_from(millis).ok()) {
+        Some(millis) if millis > 0 => Ok(Duration::from_millis(millis)),
+        _ => Err(format!(
+            "\"{text}\" is no span that is understood: write 2h, 30min or 7d"
+        )),
+    }
+}
+
 /// `2026-11-20 18:00:03` in local time, which `--since` takes again.
 pub fn show(at: Timestamp) -> String {
     match Instant::from_millisecond(at.as_millis()) {

@@ -184,6 +184,12 @@ impl Manager {
             .context("systemctl daemon-reload")
     }
 
+    /// Has a running unit read its configuration again; needs root or polkit's consent.
+    pub fn reload_unit(&self, name: &str) -> anyhow::Result<()> {
+        let _job: OwnedObjectPath = self.call("ReloadUnit", &(name, "replace"))?;
+        Ok(())
+    }
+
     fn load(&self, name: &str) -> anyhow::Result<OwnedObjectPath> {
         self.call("LoadUnit", &(name,))
             .with_context(|| name.to_owned())

@@ -16,6 +16,7 @@ use crate::lane::{Lane, Offer};
 use crate::plan::{Reply, Turn};
 use crate::record::{Ended, Record, Told, keep_news, meet, tell, told_down};
 use crate::sender::{Finished, Parcel, Post, Report, Sender};
+use crate::trial::Trials;
 
 /// How often deliveries that have become too old are looked for.
 const EXPIRY: Duration = Duration::from_secs(60);
@@ -32,6 +33,7 @@ pub struct Engine {
     told_down: BTreeSet<String>,
     /// Attempts that have ended and are not recorded yet.
     ended: Vec<Ended>,
+    trials: Trials,
     expired_at: Option<Instant>,
     /// There are events that were not looked at yet.
     is_behind: bool,
@@ -77,6 +79,7 @@ impl Engine {
             known: BTreeMap::new(),
             told_down: BTreeSet::new(),
             ended: Vec::new(),
+            trials: Trials::new(agent),
             expired_at: None,
             is_behind: true,
             totals: Totals::default(),
@@ -178,6 +181,8 @@ impl Engine {
         if self.has_work()? || self.intake.is_due(now) {
             self.is_behind = self.record(now)?;
         }
+        self.trials
+            .run(&mut self.store, &self.lanes, &self.sender, now)?;
         let mut next = match self.is_behind {
             true => Next::Now,
             false => Next::Idle,

@@ -26,3 +26,4 @@ mod sender;
 pub mod sign;
 pub mod silence;
 mod transport;
+mod trial;

@@ -7,7 +7,9 @@ mod line;
 mod reports;
 mod work;
 
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
@@ -80,6 +82,9 @@ pub struct Finished {
     pub content: Content,
 }
 
+/// Made on the main loop, and run where the connections live.
+type Task = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()>>> + Send>;
+
 enum Order {
     Hand {
         post: Arc<Post>,
@@ -87,6 +92,7 @@ enum Order {
         faults: u64,
     },
     Recall(Arc<str>),
+    Run(Task),
     Tick(Arc<AtomicBool>),
 }
 
@@ -138,6 +144,11 @@ impl Sender {
             parcels,
             faults,
         });
+    }
+
+    /// Has something else done beside the requests, and knocks when that is over.
+    pub fn run<T: Future<Output = ()> + 'static>(&self, task: impl FnOnce() -> T + Send + 'static) {
+        self.order(Order::Run(Box::new(move || Box::pin(task()))));
     }
 
     /// Has what is not begun given back.

@@ -31,6 +31,8 @@ pub use migrate::Migration;
 pub use restore::{Restored, restore};
 pub use rows::{Page, Rows, Unreadable};
 pub use store::{Role, Store};
-pub use tables::{cursor, cycle, delivery, delivery_group, endpoint, event, event_count, sample};
+pub use tables::{
+    cursor, cycle, delivery, delivery_group, endpoint, event, event_count, sample, trial,
+};
 pub use tx::{EventTx, ReadTx, WriteTx};
 pub use upkeep::{Checkpoint, Figures, Space, retention};

@@ -40,6 +40,11 @@ pub(crate) const STEPS: &[Step] = &[
         sql: include_str!("../migrations/0003_holding.sql"),
         additive: true,
     },
+    Step {
+        name: "0004_trial",
+        sql: include_str!("../migrations/0004_trial.sql"),
+        additive: true,
+    },
 ];
 
 /// The schema of this version.

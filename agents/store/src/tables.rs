@@ -8,6 +8,7 @@ pub mod endpoint;
 pub mod event;
 pub mod event_count;
 pub mod sample;
+pub mod trial;
 
 /// What a column that holds an enumeration contains, if this version does not know it.
 #[derive(Debug, thiserror::Error)]

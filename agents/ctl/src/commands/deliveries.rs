@@ -7,6 +7,8 @@ mod show;
 
 use std::process::ExitCode;
 
+pub use row::Row;
+
 use clap::{Args, Subcommand};
 use roundsman_store::ReadTx;
 use roundsman_store::delivery::DeliveryId;
@@ -30,10 +32,7 @@ the same key, and `orphaned` ones for their endpoint to return to the configurat
 
 /// The options of `roundsman deliveries`.
 #[derive(Debug, Args)]
-#[command(
-    after_long_help = format!("{EXAMPLES}\n{}", moment::FORMS),
-    args_conflicts_with_subcommands = true
-)]
+#[command(after_long_help = format!("{EXAMPLES}\n{}", moment::FORMS))]
 pub struct Options {
     #[command(flatten)]
     list: list::List,
@@ -59,6 +58,7 @@ impl Options {
     /// Does it.
     pub fn run(self, host: &Host, out: &mut Out) -> anyhow::Result<ExitCode> {
         match self.action {
+            Some(_) if !self.list.is_plain() => Ok(super::refuse_early()),
             None => self.list.run(host, out),
             Some(Action::List(options)) => options.run(host, out),
             Some(Action::Show(options)) => options.run(host, out),
@@ -69,7 +69,7 @@ impl Options {
 }
 
 /// The exit code for a name that stands for nothing, or for something in another state.
-const NOT_THAT_ONE: u8 = 1;
+pub const NOT_THAT_ONE: u8 = 1;
 
 /// Says what could not be done on standard error; the exit code tells whether there was any.
 pub fn refuse(reasons: &[String]) -> ExitCode {

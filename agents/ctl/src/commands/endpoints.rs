@@ -1,5 +1,7 @@
 //! `roundsman endpoints`: where events are sent, and whether anything arrives there.
 
+mod test;
+
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -9,10 +11,11 @@ use clap::{Args, Subcommand};
 use roundsman_kit::clock::Timestamp;
 use roundsman_store::delivery::{self, Count, State};
 use roundsman_store::endpoint::{self, Endpoint};
-use roundsman_store::{ReadTx, Result, Role, Store, WriteTx};
+use roundsman_store::{ReadTx, Result, WriteTx};
 use serde::Serialize;
 
 use super::deliveries::{refuse, unknown_endpoint};
+use super::refuse_early;
 use crate::host::Host;
 use crate::moment;
 use crate::terminal::{BAD, Cell, FAINT, GOOD, HEAD, ODD, Out, escape};
@@ -20,6 +23,7 @@ use crate::terminal::{BAD, Cell, FAINT, GOOD, HEAD, ODD, Out, escape};
 const EXAMPLES: &str = "\
 Examples:
   roundsman endpoints
+  roundsman endpoints test ops
   roundsman endpoints disable ops --reason \"the receiver moves house\"
   roundsman endpoints enable ops
 
@@ -31,7 +35,7 @@ const REASON: usize = 200;
 
 /// The options of `roundsman endpoints`.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Options {
     #[command(flatten)]
     list: List,
@@ -43,6 +47,8 @@ pub struct Options {
 enum Action {
     /// List endpoints; also what happens without a subcommand
     List(List),
+    /// Send one request now, and show what comes of it
+    Test(test::Test),
     /// Send to it again: it was disabled, or is down
     Enable {
         /// The endpoint
@@ -88,7 +94,9 @@ impl Options {
     /// Does it.
     pub fn run(self, host: &Host, out: &mut Out) -> anyhow::Result<ExitCode> {
         match self.action {
+            Some(_) if self.list.json => Ok(refuse_early()),
             None => self.list.run(host, out),
+            Some(Action::Test(test)) => test.run(host, out),
             Some(Action::List(list)) => list.run(host, out),
             Some(Action::Enable { name }) => {
                 let why_not = change(host, &name, |tx| endpoint::enable(tx, &name))?;
@@ -121,8 +129,7 @@ fn change(
     name: &str,
     change: impl Fn(&WriteTx<'_>) -> Result<bool>,
 ) -> anyhow::Result<Option<String>> {
-    let mut store = Store::open(&host.location()?, Role::Agent)
-        .context("opening the store to change an endpoint")?;
+    let mut store = host.writer("change an endpoint")?;
     let why_not = store.publish(|tx| {
         if change(tx)? {
             return Ok(None);

@@ -170,6 +170,13 @@ fn the_list_says_of_each_what_becomes_of_it() {
     ];
     assert_eq!(cells(&text), expected, "{text}");
     assert_eq!(said(roundsman(&root, ["deliveries", "list"]), 0), text);
+    // The root may stand anywhere.
+    let path = root.path().to_str().unwrap();
+    let args = ["deliveries", "--root", path, "list"];
+    assert_eq!(said(roundsman(&root, args), 0), text);
+    roundsman(&root, ["deliveries", "--parked", "list"])
+        .run()
+        .expect_code(64);
 }
 
 #[test]

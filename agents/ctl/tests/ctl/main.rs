@@ -6,8 +6,11 @@ mod check;
 mod deliveries;
 mod events;
 mod files;
+mod silence;
 mod status;
 mod store;
+mod trial;
+mod triggers;
 
 use roundsman_kit::Paths;
 use roundsman_kit::clock::{Clock, SystemClock, Timestamp};

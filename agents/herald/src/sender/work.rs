@@ -60,6 +60,13 @@ impl Work {
         while let Some(order) = orders.recv().await {
             match order {
                 Order::Tick(answered) => answered.store(true, Ordering::Relaxed),
+                Order::Run(task) => {
+                    let work = Rc::clone(&work);
+                    spawn_local(async move {
+                        task().await;
+                        work.reports.knock();
+                    });
+                }
                 Order::Recall(name) => {
                     if let Some(lane) = lanes.get(&name) {
                         work.give_back(lane, |line| line.drain());

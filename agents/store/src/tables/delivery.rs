@@ -18,7 +18,10 @@ pub use hold::{
     Held, HeldCount, Hold, dress, held, hold, hold_again, hold_of_key, holds, is_due, mark_own,
     release_key, replace,
 };
-pub use query::{Count, Filter, counts, following, get, heads, list, next_at, oldest_due};
+pub use query::{
+    Count, Filter, by_trigger, counts, following, get, heads, list, list_without_bodies, next_at,
+    of_event, oldest_due,
+};
 pub use write::{
     Attempt, NewDelivery, discard, done, due_at_once, expire, insert, park, put_back, release,
     retry,

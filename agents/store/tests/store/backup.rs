@@ -61,7 +61,7 @@ fn a_backup_is_whole_while_others_write_and_never_replaces_the_store() {
     let raw = rusqlite::Connection::open(&copy).unwrap();
     let number = |sql: &str| raw.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     assert!((50..=250).contains(&number("SELECT count(*) FROM event")));
-    assert_eq!(number("PRAGMA user_version"), 3);
+    assert_eq!(number("PRAGMA user_version"), 4);
     assert_eq!(number("PRAGMA application_id"), 0x7264_736d);
 
     let db = location(root.path()).db().to_owned();

@@ -15,6 +15,7 @@ mod restore;
 mod retention;
 mod strange;
 mod tables;
+mod trials;
 
 use roundsman_kit::Paths;
 use roundsman_kit::clock::Timestamp;

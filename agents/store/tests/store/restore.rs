@@ -63,7 +63,7 @@ fn a_left_over_log_never_gets_into_the_copy_and_stays_with_the_old_file() {
     let done = restore(&location(root.path()), &backup).unwrap();
     let kept = beside(&db, ".before-restore");
     let expected = Restored {
-        schema: 3,
+        schema: 4,
         kept: Some(kept.clone()),
     };
     assert_eq!(done, expected);

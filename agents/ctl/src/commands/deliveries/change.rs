@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::Args;
 use roundsman_kit::clock::Timestamp;
 use roundsman_store::delivery::{self, DeliveryId, Filter, State};
-use roundsman_store::{ReadTx, Result, Role, Store, WriteTx};
+use roundsman_store::{ReadTx, Result, WriteTx};
 
 use super::row::Row;
 use super::{delivery_id, no_delivery, refuse, unknown_endpoint};
@@ -16,8 +16,7 @@ use crate::host::Host;
 use crate::moment;
 use crate::terminal::{Out, escape};
 
-/// How many parked ones are changed in one transaction: everybody waits for it, and each row
-/// brings its body along.
+/// How many parked ones are changed in one transaction: everybody waits for it.
 const MOST: u32 = 5_000;
 
 /// The options of `roundsman deliveries retry`.
@@ -157,8 +156,7 @@ impl Which {
                 .store()?
                 .read(|tx| self.choose(tx, since, &objection))?);
         }
-        let mut store = Store::open(&host.location()?, Role::Agent)
-            .context("opening the store to change deliveries")?;
+        let mut store = host.writer("change deliveries")?;
         let choice = store.publish(|tx| {
             let choice = self.choose(tx, since, &objection)?;
             for picked in &choice.picked {
@@ -186,7 +184,7 @@ impl Which {
                 state: Some(State::Parked),
                 since,
             };
-            found = delivery::list(tx, &filter, MOST)?;
+            found = delivery::list_without_bodies(tx, &filter, MOST)?;
             choice.is_cut = found.len() == MOST as usize;
         }
         let mut ids = self.ids.clone();

@@ -18,6 +18,9 @@ use crate::terminal::{Cell, FAINT, HEAD, ODD, Out};
 /// The most that is listed at once: each row brings its body and its event along.
 const MOST: i64 = 10_000;
 
+/// How many are listed unless told otherwise.
+const LINES: u32 = 100;
+
 /// Which deliveries to list.
 #[derive(Debug, Args)]
 pub struct List {
@@ -34,7 +37,7 @@ pub struct List {
     #[arg(long, value_name = "TIME", value_parser = moment::parse, allow_hyphen_values = true)]
     since: Option<Timestamp>,
     /// The last N, 10000 at most
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 100,
+    #[arg(short = 'n', long, value_name = "N", default_value_t = LINES,
           value_parser = clap::value_parser!(u32).range(1..=MOST))]
     lines: u32,
     /// One JSON object per line
@@ -47,6 +50,20 @@ fn state() -> impl TypedValueParser<Value = State> {
 }
 
 impl List {
+    /// Whether nothing was asked for but the list.
+    pub fn is_plain(&self) -> bool {
+        let Self {
+            endpoint,
+            state,
+            parked,
+            since,
+            lines,
+            json,
+        } = self;
+        let is_filtered = endpoint.is_some() || state.is_some() || since.is_some();
+        !is_filtered && !parked && !json && *lines == LINES
+    }
+
     /// Lists them, the oldest first.
     pub fn run(self, host: &Host, out: &mut Out) -> anyhow::Result<ExitCode> {
         let filter = Filter {

@@ -11,6 +11,7 @@ use super::model::{Figures, LastCycle, Report, Row, State, Target};
 use crate::agents::{self, Agent, TARGET};
 use crate::host::Host;
 use crate::moment;
+use crate::silences;
 use crate::systemd::Manager;
 
 /// How far back events are recent, and how many of them are shown.
@@ -75,6 +76,8 @@ pub fn report(host: &Host) -> Report {
             }
         }
     }
+    let silences = silences::overview(host, at);
+    wrong.extend(silences.faults);
     let mut report = Report {
         host: host.name(),
         at,
@@ -83,6 +86,7 @@ pub fn report(host: &Host) -> Report {
         store: recorded.figures,
         agents: rows,
         events: recorded.events,
+        silences: silences.shown,
         unseen,
         wrong,
         notes,

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::agents::{Agent, Unit};
+use crate::silences::Shown;
 
 /// How the suite is doing as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -48,6 +49,8 @@ pub struct Report {
     pub agents: Vec<Row>,
     /// Recent events of severity warning or worse, the oldest first.
     pub events: Vec<Event>,
+    /// What nobody wants to hear of, by name; those that are over, too.
+    pub silences: Vec<Shown>,
     /// What could not be seen, and why.
     pub unseen: Vec<String>,
     /// What is wrong besides the agents, and the remedy.

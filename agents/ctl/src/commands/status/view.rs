@@ -27,12 +27,34 @@ pub fn show(report: &Report, out: &mut Out) -> anyhow::Result<()> {
         table.extend(report.agents.iter().map(|row| cells(row, report)));
         out.table(&table)?;
     }
+    silences(report, out)?;
     if !report.events.is_empty() {
         let head = out.paint(HEAD, "Last day, warning or worse");
         writeln!(out, "\n{head} (more: roundsman events)")?;
         for event in &report.events {
             writeln!(out, "{}", short(event, out))?;
         }
+    }
+    Ok(())
+}
+
+/// Those that are in force.
+fn silences(report: &Report, out: &mut Out) -> anyhow::Result<()> {
+    let active = || report.silences.iter().filter(|one| one.is_active);
+    if active().next().is_some() {
+        let head = out.paint(HEAD, "Silences");
+        writeln!(out, "\n{head} (more: roundsman silence list)")?;
+    }
+    for one in active() {
+        let held = one.held.map(|held| format!(", {held} held"));
+        let until = format!(
+            "until {} ({}){}",
+            moment::show(one.until),
+            moment::relative(one.until, report.at),
+            held.unwrap_or_default()
+        );
+        let (name, reason) = (out.paint(ODD, &one.name), escape(&one.reason));
+        writeln!(out, "{name} {until}, {}: {reason}", escape(&one.matches))?;
     }
     Ok(())
 }

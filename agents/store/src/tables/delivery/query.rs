@@ -1,10 +1,13 @@
 //! Reading deliveries.
 
+use std::collections::BTreeMap;
+
 use roundsman_kit::clock::Timestamp;
 use rusqlite::named_params;
 
 use super::{COLUMNS, Delivery, DeliveryId, State};
 use crate::error::Result;
+use crate::event::EventId;
 use crate::tx::{Doing, ReadTx};
 
 fn many(tx: &ReadTx<'_>, rest: &str, params: impl rusqlite::Params) -> Result<Vec<Delivery>> {
@@ -126,6 +129,19 @@ pub struct Filter {
 /// # Errors
 /// As [`following`].
 pub fn list(tx: &ReadTx<'_>, filter: &Filter, limit: u32) -> Result<Vec<Delivery>> {
+    select(tx, COLUMNS, filter, limit)
+}
+
+/// The same; a body that there is comes back without its bytes.
+///
+/// # Errors
+/// As [`heads`].
+pub fn list_without_bodies(tx: &ReadTx<'_>, filter: &Filter, limit: u32) -> Result<Vec<Delivery>> {
+    let columns = COLUMNS.replace(" body,", " iif(body IS NULL, NULL, x'') AS body,");
+    select(tx, &columns, filter, limit)
+}
+
+fn select(tx: &ReadTx<'_>, columns: &str, filter: &Filter, limit: u32) -> Result<Vec<Delivery>> {
     let rest = "\
         WHERE (:endpoint IS NULL OR endpoint = :endpoint)
           AND (:state IS NULL OR state = :state)
@@ -138,9 +154,34 @@ pub fn list(tx: &ReadTx<'_>, filter: &Filter, limit: u32) -> Result<Vec<Delivery
         ":since": filter.since.map(Timestamp::as_millis),
         ":limit": limit,
     };
-    let mut found = many(tx, rest, params)?;
+    let sql = format!("SELECT {columns} FROM delivery {rest}");
+    let doing = Doing::on("delivery", "select");
+    let mut found = tx.rows(doing, &sql, params, Delivery::from_row)?;
     found.reverse();
     Ok(found)
+}
+
+/// What became of an event, by endpoint; the last `limit` of them.
+///
+/// # Errors
+/// As [`heads`].
+pub fn of_event(tx: &ReadTx<'_>, event: EventId, limit: u32) -> Result<Vec<Delivery>> {
+    let rest = "WHERE event_id = ?1 ORDER BY endpoint, id LIMIT ?2";
+    many(tx, rest, (event.0, limit))
+}
+
+const BY_TRIGGER: &str = "SELECT trigger, count(*) AS total FROM delivery GROUP BY trigger";
+
+/// How many deliveries of each trigger the store has. It reads the whole table: for people.
+///
+/// # Errors
+/// That of SQLite.
+pub fn by_trigger(tx: &ReadTx<'_>) -> Result<BTreeMap<String, u64>> {
+    let doing = Doing::on("delivery", "count by trigger");
+    let counts = tx.rows(doing, BY_TRIGGER, [], |row| {
+        Ok((row.get("trigger")?, row.count("total")?))
+    })?;
+    Ok(counts.into_iter().collect())
 }
 
 /// How many deliveries an endpoint has in one state.
