@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::installed::{enable_everyday, installed, installed_on, measure, scrape};
 
 const HERALD: &str = "roundsman-herald.service";
+const PROGRAM: &str = "/usr/libexec/roundsman/roundsman-herald";
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const FAILING: &str = "\
 [Service]
@@ -207,9 +208,9 @@ fn a_wrong_endpoint_costs_itself_and_is_named() {
             "[endpoints.wrong]\nurl = \"ftp://nowhere\"\n",
         )?;
         machine.succeed(["systemctl", "restart", HERALD])?;
-        let check = machine.run(["roundsman", "check"])?;
+        let check = machine.run([PROGRAM, "--check-config"])?;
         assert_eq!(check.code(), Some(78), "{check}");
-        ensure!(check.stdout.contains("endpoints.wrong.url"), "{check}");
+        ensure!(check.stderr.contains("endpoints.wrong.url"), "{check}");
         machine.wait_for_entry(&["--unit", HERALD], |entry| {
             entry.message().contains("endpoints.wrong.url")
         })?;

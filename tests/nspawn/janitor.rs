@@ -1,37 +1,47 @@
 //! The janitor as installed: its timer starts it, its sandbox lets it work, and old rows go.
 
 use anyhow::{Result, ensure};
+use roundsman_tests::machine::Options;
 use roundsman_tests::{Machine, PATIENCE};
 use serde_json::Value;
 
-use crate::installed::{enable_everyday, failed_units, installed, number, rows, scrape};
+use crate::installed::{
+    enable_everyday, failed_units, installed, installed_on, measure, rows, scrape,
+};
 
 const UNIT: &str = "roundsman-janitor.service";
 const TIMER: &str = "roundsman-janitor.timer";
-const STORE: &str = "/var/lib/roundsman/roundsman.db";
-
-/// Three events of the first day of 1970 and one of now.
-const EVENTS: &str = "\
-WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3)
-INSERT INTO event (uid, at, agent, kind, state, severity, labels, data, message)
-SELECT 'old-' || i, i * 1000, 'test', 'test.thing', 'occurred', 6, '{}', '{}', 'old' FROM n
-UNION ALL SELECT 'new', unixepoch() * 1000, 'test', 'test.thing', 'occurred', 6, '{}', '{}', 'new';";
-
-fn uids(machine: &Machine) -> Result<Vec<Value>> {
-    let found = rows(
-        machine,
-        "SELECT uid FROM event WHERE agent = 'test' ORDER BY id",
-    )?;
-    Ok(found.into_iter().map(|mut row| row["uid"].take()).collect())
+/// A demonstration unit that fails: an event of kind `failure.unit`.
+const FAILING: &str = "[Service]\nType=oneshot\nExecStart=/bin/false\n";
+fn kinds(machine: &Machine) -> Result<Vec<Value>> {
+    let found = rows(machine, "SELECT DISTINCT kind FROM event ORDER BY kind")?;
+    let kind = |mut row: Value| row["kind"].take();
+    Ok(found.into_iter().map(kind).collect())
 }
 
 #[test]
 fn the_timer_starts_it_and_what_is_old_goes() {
-    installed("janitor::the_timer", |machine| {
+    let options = Options::new("janitor::the_timer").tmpfs("/srv/scratch", "8m");
+    installed_on(options, |machine| {
         enable_everyday(machine)?;
-        machine.succeed(["systemctl", "start", "roundsman-migrate.service"])?;
-        machine.succeed(["sqlite3", STORE, EVENTS])?;
-        assert_eq!(uids(machine)?.len(), 4);
+        // An event of another kind, which stays.
+        machine.sh("head -c 8200000 /dev/zero >/srv/scratch/ballast")?;
+        measure(machine)?;
+        machine.write_file("/etc/systemd/system/demo.service", FAILING)?;
+        machine.succeed(["systemctl", "daemon-reload"])?;
+        machine.succeed(["roundsman", "watch-unit", "demo.service"])?;
+        ensure!(
+            !machine
+                .run(["systemctl", "start", "demo.service"])?
+                .success()
+        );
+        machine.wait_for("both kinds of event", PATIENCE, || {
+            Ok((kinds(machine)? == ["failure.unit", "hostmetrics.disk"]).then_some(()))
+        })?;
+        machine.write_file(
+            "/etc/roundsman/janitor.toml",
+            "[events.kinds.\"failure.*\"]\nkeep = \"1s\"\n",
+        )?;
         let enabled = machine.succeed(["systemctl", "cat", TIMER])?;
         ensure!(enabled.contains("OnCalendar=*:0/15"), "{enabled}");
         // The same timer, in a hurry.
@@ -41,15 +51,14 @@ fn the_timer_starts_it_and_what_is_old_goes() {
         )?;
         machine.succeed(["systemctl", "daemon-reload"])?;
         machine.succeed(["systemctl", "enable", "--now", TIMER])?;
-        machine.wait_for("a cycle that the timer has started", PATIENCE, || {
-            let runs = number(machine, "SELECT count(*) FROM cycle WHERE unit = 'janitor'")?;
-            Ok((runs > 0).then_some(()))
+        machine.wait_for("what is old goes", PATIENCE, || {
+            Ok((kinds(machine)? == ["hostmetrics.disk"]).then_some(()))
         })?;
         machine.succeed(["systemctl", "stop", TIMER])?;
         machine.wait_for_unit(UNIT, "inactive")?;
         assert_eq!(machine.property(UNIT, "Result")?, "success");
-        assert_eq!(uids(machine)?, ["new"]);
-
+        let user = machine.property(UNIT, "User")?;
+        assert_eq!(user, "roundsman-janitor");
         let cycle = &rows(machine, "SELECT * FROM cycle WHERE unit = 'janitor'")?[0];
         assert_eq!(cycle["outcome"], "ok", "{cycle:#}");
         machine.succeed(["systemctl", "start", TIMER])?;
@@ -59,7 +68,7 @@ fn the_timer_starts_it_and_what_is_old_goes() {
             "{status}"
         );
         let page = scrape(machine)?;
-        let removed = "roundsman_janitor_removed_total{table=\"event\"} 3";
+        let removed = "roundsman_janitor_removed_total{table=\"event\"} 1";
         ensure!(page.contains(removed), "{removed} is not on the page");
         assert_eq!(failed_units(machine)?, "");
         Ok(())

@@ -3,6 +3,7 @@
 //! A test that cannot run on this machine prints why and counts as skipped.
 
 mod access;
+mod alertmanager;
 mod failure;
 mod figures;
 mod harness;
