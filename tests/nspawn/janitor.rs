@@ -14,7 +14,10 @@ const TIMER: &str = "roundsman-janitor.timer";
 /// A demonstration unit that fails: an event of kind `failure.unit`.
 const FAILING: &str = "[Service]\nType=oneshot\nExecStart=/bin/false\n";
 fn kinds(machine: &Machine) -> Result<Vec<Value>> {
-    let found = rows(machine, "SELECT DISTINCT kind FROM event ORDER BY kind")?;
+    // A loaded machine has events of its own.
+    let query = "SELECT DISTINCT kind FROM event \
+                 WHERE kind IN ('failure.unit', 'hostmetrics.disk') ORDER BY kind";
+    let found = rows(machine, query)?;
     let kind = |mut row: Value| row["kind"].take();
     Ok(found.into_iter().map(kind).collect())
 }
