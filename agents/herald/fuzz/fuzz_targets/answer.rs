@@ -32,8 +32,13 @@ thread_local! {
 
 impl World {
     fn new() -> Self {
-        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let listener = runtime
+            .block_on(TcpListener::bind("127.0.0.1:0"))
+            .expect("a port");
         let settings = Settings {
             guard: Guard {
                 allow: vec!["127.0.0.1/32".parse().expect("a network")],
@@ -56,14 +61,18 @@ impl World {
     /// What the client says of a receiver that answers so and hangs up.
     fn ask(&self, answer: &[u8]) -> Outcome {
         let request = Request {
-            uri: format!("http://{}/in", self.address).parse().expect("a URI"),
+            uri: format!("http://{}/in", self.address)
+                .parse()
+                .expect("a URI"),
             headers: Vec::new(),
             body: hyper::body::Bytes::from_static(b"{}"),
         };
         let serve = async {
             let (mut stream, _) = self.listener.accept().await.expect("a connection");
             let mut seen = Vec::new();
-            while !seen.ends_with(b"\r\n\r\n{}") && stream.read_buf(&mut seen).await.is_ok_and(|n| n > 0) {}
+            while !seen.ends_with(b"\r\n\r\n{}")
+                && stream.read_buf(&mut seen).await.is_ok_and(|n| n > 0)
+            {}
             // The client may have had enough.
             let _ = stream.write_all(answer).await;
             let _ = stream.shutdown().await;
@@ -84,7 +93,13 @@ fuzz_target!(|data: &[u8]| {
         let _ = retry_after::parse(text, 1_795_197_600);
     }
     WORLD.with_borrow(|world| match world.ask(data) {
-        Outcome::Answered { status, retry_after: asked, head, took, .. } => {
+        Outcome::Answered {
+            status,
+            retry_after: asked,
+            head,
+            took,
+            ..
+        } => {
             assert!((100..1000).contains(&status), "{status}");
             assert!(head.len() <= KEPT);
             assert!(took < TOTAL * 2);

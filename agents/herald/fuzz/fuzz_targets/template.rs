@@ -10,6 +10,7 @@ use libfuzzer_sys::{Corpus, fuzz_target};
 use roundsman_herald::format::{Notice, Template};
 use roundsman_kit::clock::Timestamp;
 use roundsman_store::event::{Event, EventId, Severity, State};
+use serde::de::IgnoredAny;
 
 /// The documented limit.
 const OUTPUT_BYTES: usize = 256 * 1024;
@@ -52,9 +53,7 @@ fuzz_target!(|source: &str| -> Corpus {
     for notice in [notice, digest] {
         if let Ok(body) = template.render(&notice) {
             assert!(body.bytes.len() <= OUTPUT_BYTES);
-            serde_json::from_slice::<serde_json::Value>(&body.bytes).map(drop).unwrap_or_else(
-                |error| assert!(error.to_string().contains("recursion limit"), "{error}"),
-            );
+            assert!(serde_json::from_slice::<IgnoredAny>(&body.bytes).is_ok());
             assert_eq!(template.render(&notice).ok(), Some(body));
         }
     }
