@@ -96,6 +96,7 @@ for page in packaging/man/*.[1-8]; do
 done
 fill "$DOCDIR" README.md CHANGELOG.md docs/*.md
 fill "$DOCDIR/examples" units/examples/*
+fill "$DOCDIR/monitoring" packaging/monitoring/*
 for directory in config/*/; do
     [ ! -d "$directory" ] || fill "$DOCDIR/examples/$(basename "$directory")" "$directory"*
 done

@@ -3,10 +3,13 @@
 //! A test that cannot run on this machine prints why and counts as skipped.
 
 mod access;
+mod alertmanager;
 mod failure;
 mod figures;
 mod harness;
+mod herald;
 mod installed;
+mod janitor;
 mod lifecycle;
 mod package;
 mod page;

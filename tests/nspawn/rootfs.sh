@@ -11,8 +11,8 @@ cache=$(mkdir -p "${1:?usage: rootfs.sh CACHE_DIRECTORY}" && cd "$1" && pwd)
 
 packages=systemd,systemd-sysv,dbus,polkitd,procps,iproute2,sqlite3,less
 # Programs of others that the suite is compared with: only the binaries, never as services.
-peers='prometheus prometheus-node-exporter'
-peer_binaries='prometheus promtool prometheus-node-exporter'
+peers='prometheus prometheus-node-exporter prometheus-alertmanager'
+peer_binaries='prometheus promtool prometheus-node-exporter prometheus-alertmanager'
 
 say() { printf 'rootfs: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }

@@ -4,6 +4,7 @@
 //!   stand-in for systemd's notify socket (the agent level, `agents/<agent>/tests`);
 //! - [`BusDaemon`]: a message bus, for a stand-in of systemd's manager;
 //! - [`Machine`]: a booted Debian with real systemd (the systemd level, `tests/nspawn`);
+//! - [`Receiver`]: a receiver of webhooks; [`Python`]: receivers' own libraries;
 //! - [`process`]: any child process, its output captured, every wait bounded;
 //! - [`skipped`]: the list of what this machine does not let us check.
 //!
@@ -21,6 +22,8 @@ pub mod machine;
 pub mod manager;
 pub mod package;
 pub mod process;
+pub mod python;
+pub mod receiver;
 pub mod root;
 pub mod shipped;
 pub mod skipped;
@@ -30,6 +33,8 @@ pub use bus::BusDaemon;
 pub use machine::Machine;
 pub use manager::{Manager, Notification};
 pub use process::{Output, Process};
+pub use python::Python;
+pub use receiver::Receiver;
 pub use root::Root;
 pub use shipped::assert_shipped_config;
 

@@ -50,11 +50,15 @@ pub fn without_tests(text: &str) -> &str {
         .unwrap_or(text)
 }
 
-/// Every Rust file below a directory of the project's tree, with its path in the tree.
+/// Every Rust file below a directory of the project's tree, with its path in the tree; not what
+/// cargo has made there (the fuzz targets are a workspace of their own).
 pub fn sources(directory: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for name in names(directory) {
         let path = format!("{directory}/{name}");
+        if name == "target" {
+            continue;
+        }
         if at(&path).is_dir() {
             found.extend(sources(&path));
         } else if name.ends_with(".rs") {

@@ -9,6 +9,7 @@
 mod agents;
 mod deny;
 mod flake;
+mod monitoring;
 mod nix;
 mod owners;
 mod packaging;

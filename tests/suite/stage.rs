@@ -11,11 +11,11 @@ use tempfile::TempDir;
 
 use crate::agents::{agents, at};
 
-/// Runs a program to its end.
+/// Runs a program to its end. On a loaded machine lintian and promtool take far longer than ours.
 #[track_caller]
 pub fn run(command: &mut Command) -> Output {
     match Process::spawn(command, None) {
-        Ok(process) => process.wait(PATIENCE),
+        Ok(process) => process.wait(6 * PATIENCE),
         Err(error) => panic!("starting {command:?}: {error}"),
     }
 }

@@ -11,11 +11,13 @@ use crate::unit_file::UnitFile;
 
 /// The highest exposure of each agent's units, in tenths, as `systemd-analyze security` counts.
 /// An agent that is not here may have what one with clients on the network may.
-const EXPOSURE: [(&str, u64); 5] = [
+const EXPOSURE: [(&str, u64); 7] = [
     ("exporter", 16),
     ("failure", 8),
+    ("herald", 11),
     ("hook", 5),
     ("hostmetrics", 16),
+    ("janitor", 8),
     ("migrate", 8),
 ];
 const EXPOSURE_OF_OTHERS: u64 = 15;

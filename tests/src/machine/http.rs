@@ -1,8 +1,8 @@
 //! Connections into a machine's private network, and just enough HTTP to read a page.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -37,29 +37,35 @@ impl Answer {
     }
 }
 
-/// A machine's network, from which connections can be opened; outlives the machine harmlessly.
+/// A machine's network, in which sockets can be opened; outlives the machine harmlessly.
 pub struct Network(File);
 
 impl Network {
     /// Connects to a port of the machine's loopback.
     pub fn connect(&self, port: u16) -> Result<TcpStream> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        // The namespace belongs to the thread: one of its own enters it and ends; the socket
-        // stays in the network it was made in.
-        std::thread::scope(|scope| {
-            scope
-                .spawn(|| {
-                    rustix::thread::move_into_link_name_space(
-                        std::os::fd::AsFd::as_fd(&self.0),
-                        Some(LinkNameSpaceType::Network),
-                    )
-                    .context("entering the machine's network")?;
-                    TcpStream::connect_timeout(&address, PATIENCE)
-                        .with_context(|| format!("connecting to {address} in the machine"))
-                })
-                .join()
-                .map_err(|_| anyhow!("the connecting thread panicked"))?
-        })
+        self.inside(|| TcpStream::connect_timeout(&address, PATIENCE))
+            .with_context(|| format!("connecting to {address} in the machine"))
+    }
+
+    /// Listens on a free port of the machine's loopback.
+    pub fn listen(&self) -> Result<TcpListener> {
+        self.inside(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+            .context("listening in the machine")
+    }
+
+    /// Makes a socket in the machine's network. The namespace belongs to the thread: one of its
+    /// own enters it and ends; the socket stays in the network it was made in.
+    fn inside<T: Send>(&self, make: impl FnOnce() -> io::Result<T> + Send) -> Result<T> {
+        let enter = || {
+            let network = std::os::fd::AsFd::as_fd(&self.0);
+            let kind = Some(LinkNameSpaceType::Network);
+            rustix::thread::move_into_link_name_space(network, kind)
+                .context("entering the machine's network")?;
+            Ok(make()?)
+        };
+        std::thread::scope(|scope| scope.spawn(enter).join())
+            .map_err(|_| anyhow!("the thread in the machine's network panicked"))?
     }
 }
 
