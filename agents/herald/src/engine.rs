@@ -105,6 +105,7 @@ impl Engine {
         let posts: BTreeMap<&str, &Arc<Post>> =
             lanes.iter().map(|lane| (&*lane.name, &lane.post)).collect();
         let (intake, known, down) = self.store.write(|tx| {
+            delivery::release_all(tx)?;
             let intake = Intake::load(agent, tx, (settings, &posts), around, now)?;
             let known = meet(tx, &fingerprints, now)?;
             let down = told_down(tx, agent, &known)?;
@@ -207,7 +208,12 @@ impl Engine {
     /// makes others wait.
     fn has_work(&mut self) -> Result<bool> {
         let has_news = self.store.changed()?;
-        Ok(has_news || self.is_behind || !self.ended.is_empty() || self.expires())
+        Ok(has_news || self.is_behind || self.owes_record() || self.expires())
+    }
+
+    fn owes_record(&self) -> bool {
+        let owes = |lane: &Lane| !lane.to_release().is_empty();
+        !self.ended.is_empty() || self.lanes.values().any(owes)
     }
 
     fn expires(&self) -> bool {
@@ -220,7 +226,7 @@ impl Engine {
     /// As [`Engine::turn`].
     pub fn finish(&mut self, now: Timestamp) -> Result<()> {
         self.collect(now);
-        if !self.ended.is_empty() {
+        if self.owes_record() {
             self.record(now)?;
         }
         Ok(())
@@ -299,6 +305,9 @@ impl Engine {
             if let Some(lane) = self.lanes.get_mut(&one.endpoint) {
                 lane.end(one.id);
             }
+        }
+        for lane in self.lanes.values_mut() {
+            lane.released();
         }
         self.totals.done += written.totals.done;
         self.totals.failed += written.totals.failed;

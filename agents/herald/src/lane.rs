@@ -1,7 +1,7 @@
 //! One endpoint: its settings, its connections, and what the sending thread has in hand for it.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use roundsman_kit::Paths;
@@ -18,7 +18,7 @@ use crate::plan::{self, Gate, Terms};
 use crate::sender::Post;
 
 /// The most deliveries of one endpoint that are in hand, and the most bytes of their bodies.
-const DEEPEST: usize = 512;
+const DEEPEST: usize = 1024;
 const BYTES: usize = 1 << 20;
 
 /// How many times what has just ended is wanted in hand next: enough that the thread does not run
@@ -38,6 +38,9 @@ pub struct Lane {
     hand: BTreeMap<DeliveryId, InHand>,
     /// What is in hand by its key.
     keys: HashMap<String, BTreeSet<DeliveryId>>,
+    /// Keys of which nothing is in hand any more though something may be due: the store is to be
+    /// told that its first may go.
+    to_release: BTreeSet<String>,
     bytes: usize,
     depth: usize,
 }
@@ -106,6 +109,7 @@ impl Lane {
             faults: 0,
             hand: BTreeMap::new(),
             keys: HashMap::new(),
+            to_release: BTreeSet::new(),
             bytes: 0,
             depth: settings.concurrency,
         }
@@ -257,8 +261,28 @@ impl Lane {
         self.faults = faults;
         self.depth = self.settings.concurrency;
         for id in ids {
+            let key = self.hand.get(&id).and_then(|one| one.order_key.clone());
             self.end(id);
+            self.to_release
+                .extend(key.filter(|key| !self.keys.contains_key(key)));
         }
+    }
+
+    /// Whether of a key more is in hand than what has ended. Until then nothing of it is sought in
+    /// the store, which need not be told which is its first.
+    pub fn has_more(&self, key: &str, ended: &HashSet<DeliveryId>) -> bool {
+        let ids = self.keys.get(key);
+        ids.is_some_and(|ids| ids.iter().any(|id| !ended.contains(id)))
+    }
+
+    /// Keys whose first is to be released with the next record.
+    pub fn to_release(&self) -> &BTreeSet<String> {
+        &self.to_release
+    }
+
+    /// They are released.
+    pub fn released(&mut self) {
+        self.to_release.clear();
     }
 
     /// What is known of a delivery that is in hand.

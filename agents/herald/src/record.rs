@@ -1,6 +1,6 @@
 //! What one turn writes: how attempts ended, what is owed for new events, what has become too old.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use roundsman_kit::clock::Timestamp;
@@ -86,10 +86,13 @@ impl Record<'_> {
             written.known.insert(row.name.clone(), row);
         }
         let before = written.known.clone();
-        // A key is let go of once, behind the last of its deliveries that have ended.
-        let mut keys = BTreeSet::new();
+        let ended: HashSet<_> = self.ended.iter().map(|one| one.id).collect();
+        let mut keys: BTreeSet<(&str, &str)> = BTreeSet::new();
         for one in self.ended {
-            keys.extend(self.settle(tx, one, &mut written)?);
+            keys.extend(self.settle(tx, one, &ended, &mut written)?);
+        }
+        for (name, lane) in self.lanes {
+            keys.extend(lane.to_release().iter().map(|key| (&**name, key.as_str())));
         }
         for (endpoint, key) in keys {
             delivery::release(tx, endpoint, key)?;
@@ -106,11 +109,12 @@ impl Record<'_> {
         Ok(written)
     }
 
-    /// Records one attempt. Gives the key that another delivery may wait for.
+    /// Records one attempt. Gives the key whose first is to be released.
     fn settle<'s>(
         &'s self,
         tx: &WriteTx<'_>,
         one: &'s Ended,
+        ended: &HashSet<DeliveryId>,
         written: &mut Written,
     ) -> Result<Option<(&'s str, &'s str)>> {
         let lane = self.lanes.get(&one.endpoint);
@@ -128,12 +132,12 @@ impl Record<'_> {
             answer: (!one.answer.is_empty()).then_some(&*one.answer),
             ..Attempt::at(self.now)
         };
-        let mut key = None;
+        let mut key = known.order_key.map(|key| (&*one.endpoint, key));
         match &fate {
             Fate::Done => {
                 // Somebody may have dropped it meanwhile; the endpoint has it all the same.
                 delivery::done(tx, one.id, &attempt)?;
-                key = known.order_key.map(|key| (&*one.endpoint, key));
+                key = key.filter(|(_, key)| !lane.has_more(key, ended));
                 written.totals.done += 1;
             }
             Fate::Retry { at, counts, .. } => {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use roundsman_kit::clock::Timestamp;
 use rusqlite::types::{FromSql, ValueRef};
-use rusqlite::{Connection, Params, Row};
+use rusqlite::{Connection, Params, Row, Statement};
 use serde::de::DeserializeOwned;
 
 use crate::error::{At, Error, Result};
@@ -110,6 +110,7 @@ impl<'s> ReadTx<'s> {
         while let Some(row) = rows.next().map_err(&failed)? {
             visit(&Columns {
                 row,
+                next: Cell::new(0),
                 doing,
                 tx: self,
             })?;
@@ -197,15 +198,28 @@ impl<'s> Deref for EventTx<'s> {
 /// A row, read by column name; a value that does not fit names its table and column.
 pub(crate) struct Columns<'r> {
     row: &'r Row<'r>,
+    /// The column after the last that was read. Rows are mostly read in their order, and a name
+    /// is looked for from the first column on otherwise.
+    next: Cell<usize>,
     doing: Doing,
     tx: &'r ReadTx<'r>,
 }
 
 impl Columns<'_> {
     pub(crate) fn get<T: FromSql>(&self, column: &'static str) -> Result<T> {
-        self.row
-            .get(column)
-            .map_err(|error| self.unfit(column, error))
+        let value = self.place(column).and_then(|place| self.row.get(place));
+        value.map_err(|error| self.unfit(column, error))
+    }
+
+    fn place(&self, column: &'static str) -> rusqlite::Result<usize> {
+        let statement: &Statement<'_> = self.row.as_ref();
+        let next = self.next.get();
+        let place = match statement.column_name(next) {
+            Ok(name) if name == column => next,
+            _ => statement.column_index(column)?,
+        };
+        self.next.set(place + 1);
+        Ok(place)
     }
 
     pub(crate) fn time(&self, column: &'static str) -> Result<Timestamp> {

@@ -52,7 +52,8 @@ fn run(
     endpoints: &str,
 ) -> Vec<Duration> {
     let number = names.len();
-    let text = format!("[triggers.six{number}]\nendpoints = {names:?}\n{endpoints}");
+    let text =
+        format!("[triggers.six{number}]\nkinds = ['bench.*']\nendpoints = {names:?}\n{endpoints}");
     std::fs::write(root.join("etc/roundsman/herald.toml"), text).unwrap();
     let herald = Herald::start(root);
     // A trigger begins with what is committed after it was loaded.

@@ -24,7 +24,7 @@ pub use query::{
 };
 pub use write::{
     Attempt, NewDelivery, discard, done, due_at_once, expire, insert, park, put_back, release,
-    retry,
+    release_all, retry,
 };
 
 /// The most that is kept of an answer, in bytes.

@@ -97,7 +97,7 @@ const DONE: &str = "\
     WHERE id = :id AND state = 'due'";
 
 /// The endpoint has it. False if it was taken back meanwhile. Its key is to be let go of
-/// ([`release`]), once for all that have ended in this transaction.
+/// ([`release`]) before anybody else may send the next.
 ///
 /// # Errors
 /// That of SQLite.
@@ -192,6 +192,22 @@ pub fn release(tx: &WriteTx<'_>, endpoint: &str, order_key: &str) -> Result<()> 
     let doing = Doing::on("delivery", "release the key");
     tx.execute(doing, RELEASE, (endpoint, order_key))?;
     Ok(())
+}
+
+const RELEASE_ALL: &str = "\
+    UPDATE delivery SET blocked = 0
+    WHERE blocked = 1
+      AND id IN (SELECT min(id) FROM delivery
+                 WHERE state = 'due' AND order_key IS NOT NULL
+                 GROUP BY endpoint, order_key)";
+
+/// The first of every key may go. Who has deliveries in hand sends what follows the first without
+/// [`release`], and may have been killed between the two.
+///
+/// # Errors
+/// That of SQLite.
+pub fn release_all(tx: &WriteTx<'_>) -> Result<usize> {
+    tx.execute(Doing::on("delivery", "release all keys"), RELEASE_ALL, [])
 }
 
 const KEY_OF: &str = "SELECT endpoint, order_key FROM delivery WHERE id = ?1";
