@@ -257,6 +257,9 @@ impl Engine {
         for (name, count) in well {
             if let Some(lane) = self.lanes.get_mut(&name) {
                 lane.went_well(count);
+                if lane.is_overfull() {
+                    self.sender.recall(&name);
+                }
             }
         }
     }
@@ -323,6 +326,7 @@ impl Engine {
         }
         crate::report::turns(&written.turns);
         crate::report::parked(&written.parked);
+        crate::report::aged(&written.aged);
         let has_told = self.tell_returned(now)?;
         // Events of our own are no news from others.
         Ok(written.taken.is_more || !written.turns.is_empty() || has_told)

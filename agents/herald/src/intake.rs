@@ -24,7 +24,7 @@ use crate::silence::Silence;
 pub use path::host_id;
 
 /// How many events are looked at in one transaction.
-pub const PAGE: u32 = 256;
+pub const PAGE: u32 = 128;
 
 /// What the position of a trigger is called in table `cursor`.
 const READER: &str = "reader:";

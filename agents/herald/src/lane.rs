@@ -256,6 +256,12 @@ impl Lane {
         self.depth = wanted.clamp(self.settings.concurrency, DEEPEST);
     }
 
+    /// More is in hand than the endpoint takes within moments: it has become slow. What is in hand
+    /// goes out whatever becomes of it in the store, so it is given back.
+    pub fn is_overfull(&self) -> bool {
+        self.hand.len() > self.depth * AHEAD
+    }
+
     /// What was not begun is back: something has failed.
     pub fn gave_back(&mut self, ids: Vec<DeliveryId>, faults: u64) {
         self.faults = faults;

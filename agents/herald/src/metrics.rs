@@ -116,6 +116,9 @@ impl Figures {
         self.deliveries.reset();
         self.up.reset();
         for endpoint in endpoints {
+            if endpoint.gone_at.is_some() {
+                continue; // Of deliveries without an endpoint only their number is of interest.
+            }
             let is_up = endpoint.opened_at.is_none() && endpoint.disabled_at.is_none();
             self.up
                 .with_label_values(&[&endpoint.name])

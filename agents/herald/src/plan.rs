@@ -215,8 +215,10 @@ fn note(
     let probe = endpoint
         .opened_at
         .map(|_| probe_pause(endpoint.failures, dice));
-    // What the endpoint asks for goes before our own pace.
-    if let Some(pause) = asked.or(probe) {
+    // An endpoint may ask for more patience than we have, but not for none: "now" and a date in the
+    // past are said by servers that would be asked hundreds of times a second.
+    let pause = asked.max(probe).filter(|pause| !pause.is_zero());
+    if let Some(pause) = pause {
         endpoint.not_before = Some(now.plus(pause));
     }
     opens.then_some(Turn::Opened)

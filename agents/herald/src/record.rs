@@ -51,6 +51,8 @@ pub struct Written {
     pub untold: Vec<Told>,
     /// What was parked, and why.
     pub parked: Vec<(DeliveryId, Arc<str>, String)>,
+    /// What was parked for its age, by endpoint.
+    pub aged: Vec<(String, Vec<DeliveryId>)>,
 }
 
 /// What one transaction writes, and what it goes by.
@@ -104,7 +106,7 @@ impl Record<'_> {
         }
         (written.taken, written.reached) = self.intake.take(tx, self.now)?;
         if self.expires {
-            self.expire(tx, &written.known)?;
+            self.expire(tx, &mut written)?;
         }
         Ok(written)
     }
@@ -168,16 +170,17 @@ impl Record<'_> {
     }
 
     /// Parks what is too old, also of endpoints that have left the configuration.
-    fn expire(&self, tx: &WriteTx<'_>, known: &BTreeMap<String, Endpoint>) -> Result<()> {
+    fn expire(&self, tx: &WriteTx<'_>, written: &mut Written) -> Result<()> {
         let default = crate::config::Endpoint::default().max_age;
-        for name in known.keys() {
+        for name in written.known.keys() {
             let lane = self.lanes.get(name.as_str());
             let max_age = lane.map_or(default, |lane| lane.settings.max_age);
             let max_age = i64::try_from(max_age.0.as_millis()).unwrap_or(i64::MAX);
             let limit = Timestamp(self.now.as_millis().saturating_sub(max_age));
             let parked = delivery::expire(tx, name, limit, self.now, EXPIRED_AT_ONCE)?;
-            if parked > 0 {
-                log::warn!("{name}: {parked} deliveries are older than its max_age and parked");
+            written.totals.parked += parked.len() as u64;
+            if !parked.is_empty() {
+                written.aged.push((name.clone(), parked));
             }
         }
         Ok(())

@@ -41,3 +41,17 @@ pub fn parked(parked: &[(DeliveryId, Arc<str>, String)]) {
         );
     }
 }
+
+/// Counts the deliveries that have become too old: thousands of them are one line for each endpoint.
+pub fn aged(aged: &[(String, Vec<DeliveryId>)]) {
+    for (endpoint, ids) in aged {
+        let (number, first) = (ids.len(), ids.iter().map(|id| id.0).min().unwrap_or(0));
+        log::warn!(
+            MESSAGE_ID = id::DELIVERY_PARKED,
+            "ROUNDSMAN_ENDPOINT" = endpoint,
+            "ROUNDSMAN_DELIVERY" = first,
+            "ROUNDSMAN_COUNT" = number;
+            "{endpoint}: {number} deliveries are older than its max_age and parked, the first is {first}"
+        );
+    }
+}

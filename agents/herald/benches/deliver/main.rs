@@ -44,7 +44,7 @@ impl Herald {
     fn start(root: &Path) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_roundsman-herald"))
             .env("ROUNDSMAN_ROOT", root)
-            .env("MALLOC_ARENA_MAX", "1")
+            .env("MALLOC_ARENA_MAX", "2")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

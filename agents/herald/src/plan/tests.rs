@@ -116,6 +116,20 @@ fn faults_in_a_row_open_the_circuit_and_one_answer_closes_it() {
 }
 
 #[test]
+fn an_endpoint_that_asks_for_no_pause_gets_the_usual_ones() {
+    let mut endpoint = Endpoint::new("ops", "f");
+    let now = Reply::Answered {
+        status: 429,
+        retry_after: Some(Duration::ZERO),
+    };
+    for _ in 0..5 {
+        one(&now, 0, &mut endpoint);
+    }
+    let pause = endpoint.not_before.unwrap().since(NOW);
+    assert!(pause >= Duration::from_secs(2), "{pause:?}");
+}
+
+#[test]
 fn an_endpoint_gets_the_pause_it_asks_for_within_reason() {
     for (asked, granted) in [(0, 0), (7, 7), (1_000_000_000, 3600)] {
         let mut endpoint = Endpoint::new("ops", "f");
@@ -124,13 +138,9 @@ fn an_endpoint_gets_the_pause_it_asks_for_within_reason() {
             retry_after: Some(Duration::from_secs(asked)),
         };
         one(&reply, 0, &mut endpoint);
-        let until = endpoint.not_before.unwrap();
-        assert_eq!(until.since(NOW).as_secs(), granted);
-        let expected = if granted == 0 {
-            Gate::Open
-        } else {
-            Gate::Until(until)
-        };
+        let granted = (granted > 0).then(|| NOW.plus(Duration::from_secs(granted)));
+        assert_eq!(endpoint.not_before, granted);
+        let expected = granted.map_or(Gate::Open, Gate::Until);
         assert_eq!(gate(&endpoint, NOW), expected);
         // An answer to what was under way before does not end the pause.
         one(&answered(204), 0, &mut endpoint);

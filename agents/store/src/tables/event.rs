@@ -21,6 +21,10 @@ pub use retain::{Brief, Hold, aged, oldest, removable, remove};
 /// The longest message, in bytes.
 pub const MESSAGE_BYTES: usize = 500;
 
+/// The most that labels and data of an event have together, in bytes of their JSON: whoever reads
+/// events holds pages of them.
+pub const CONTENT_BYTES: usize = 32 * 1024;
+
 /// The place of an event in the order of commits. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(transparent)]

@@ -196,14 +196,14 @@ fn what_is_too_old_is_parked_and_a_recovered_endpoint_gets_all_in_order() {
         store
             .write(|tx| delivery::expire(tx, "ops", old, NOW, 10))
             .unwrap(),
-        0
+        []
     );
     let soon = Timestamp(NOW.as_millis() + 1);
     assert_eq!(
         store
             .write(|tx| delivery::expire(tx, "ops", soon, NOW, 2))
             .unwrap(),
-        2
+        [DeliveryId(1), DeliveryId(2)]
     );
     assert_eq!(heads(&mut store, NOW), ["3"]);
     let row = store
@@ -266,10 +266,10 @@ fn what_is_held_back_is_no_probe_stays_so_in_a_recovery_and_is_not_older_for_it(
     let found = store.read(|tx| delivery::hold_of_key(tx, "ops", "k", NOW));
     assert_eq!(found.unwrap(), Some(hold));
     let expire = |tx: &WriteTx<'_>| delivery::expire(tx, "ops", later, later, 10);
-    assert_eq!(store.write(expire).unwrap(), 0);
+    assert_eq!(store.write(expire).unwrap(), []);
     assert_eq!(probe(&mut store, later).as_deref(), Some("a"));
     assert_eq!(heads(&mut store, later), ["a"]);
     let after = Timestamp(later.0 + 1);
     let expire = |tx: &WriteTx<'_>| delivery::expire(tx, "ops", after, after, 10);
-    assert_eq!(store.write(expire).unwrap(), 1);
+    assert_eq!(store.write(expire).unwrap().len(), 1);
 }

@@ -232,7 +232,7 @@ const EXPIRED: &str = "\
     LIMIT ?3";
 
 /// Parks what an endpoint is owed since before `limit_at`; at most `most` of them. The time for
-/// which it was held back does not count. Returns how many.
+/// which it was held back does not count. Returns which.
 ///
 /// # Errors
 /// That of SQLite.
@@ -242,18 +242,18 @@ pub fn expire(
     limit_at: Timestamp,
     now: Timestamp,
     most: u32,
-) -> Result<usize> {
+) -> Result<Vec<DeliveryId>> {
     let doing = Doing::on("delivery", "find the expired");
     let params = (limit_at.as_millis(), endpoint, most);
-    let expired: Vec<i64> = tx.rows(doing, EXPIRED, params, |row| row.get("id"))?;
+    let expired = tx.rows(doing, EXPIRED, params, |row| Ok(DeliveryId(row.get("id")?)))?;
     let attempt = Attempt {
         error: Some("it is too old"),
         ..Attempt::at(now)
     };
     for id in &expired {
-        park(tx, DeliveryId(*id), &attempt, false)?;
+        park(tx, *id, &attempt, false)?;
     }
-    Ok(expired.len())
+    Ok(expired)
 }
 
 const PUT_BACK: &str = "\

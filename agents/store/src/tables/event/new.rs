@@ -1,5 +1,6 @@
 //! Making and inserting events.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use roundsman_kit::clock::Timestamp;
@@ -7,7 +8,7 @@ use rusqlite::named_params;
 use serde_json::{Map, Value};
 use uuid::{NoContext, Uuid};
 
-use super::{EventId, MESSAGE_BYTES, Severity, State};
+use super::{CONTENT_BYTES, EventId, MESSAGE_BYTES, Severity, State};
 use crate::error::Result;
 use crate::tx::{Doing, EventTx};
 
@@ -181,6 +182,46 @@ fn cut(message: &str) -> String {
     message[..end].to_owned() + ELLIPSIS
 }
 
+/// Labels and data as they are stored. What is too large loses its largest values, first of data,
+/// and names them in the datum `left_out`.
+fn fit(mut labels: Map<String, Value>, mut data: Map<String, Value>) -> (String, String) {
+    let sizes = |of: &Map<String, Value>, is_label| -> Vec<(bool, usize, String)> {
+        let entries = of.iter();
+        let size = |name: &str, value: &Value| name.len() + value.to_string().len() + 4;
+        entries
+            .map(|(name, value)| (is_label, size(name, value), name.clone()))
+            .collect()
+    };
+    let mut entries = sizes(&data, false);
+    entries.extend(sizes(&labels, true));
+    let mut total: usize = entries.iter().map(|entry| entry.1).sum();
+    if total > CONTENT_BYTES {
+        entries.sort_unstable_by_key(|(is_label, size, _)| (*is_label, Reverse(*size)));
+        let mut left_out = Vec::new();
+        for (is_label, size, name) in entries {
+            if total <= CONTENT_BYTES - NAMES_BYTES {
+                break;
+            }
+            total -= size;
+            match is_label {
+                true => labels.remove(&name),
+                false => data.remove(&name),
+            };
+            if left_out.len() < NAMED {
+                left_out.push(name.chars().take(NAME_CHARS).collect::<String>());
+            }
+        }
+        data.insert("left_out".into(), left_out.into());
+    }
+    let [labels, data] = [labels, data].map(|map| Value::Object(map).to_string());
+    (labels, data)
+}
+
+/// How many are named, by how much of each name, and the room that takes in JSON.
+const NAMED: usize = 16;
+const NAME_CHARS: usize = 20;
+const NAMES_BYTES: usize = NAMED * (NAME_CHARS * 6 + 3) + 16;
+
 const INSERT: &str = "\
     INSERT INTO event (uid, at, agent, kind, state, correlation, severity, subject,
                        order_key, labels, data, message, dedup_key)
@@ -199,6 +240,7 @@ pub fn insert(tx: &EventTx<'_>, event: &NewEvent) -> Result<Option<EventId>> {
     let labels: Map<String, Value> = labels
         .map(|(name, value)| (name.clone(), value.as_str().into()))
         .collect();
+    let (labels, data) = fit(labels, event.data.clone());
     let params = named_params! {
         ":uid": event.uid_or_new(dedup_key.as_deref()),
         ":at": event.at.as_millis(),
@@ -209,8 +251,8 @@ pub fn insert(tx: &EventTx<'_>, event: &NewEvent) -> Result<Option<EventId>> {
         ":severity": event.severity,
         ":subject": event.subject,
         ":order_key": event.order_key,
-        ":labels": Value::Object(labels).to_string(),
-        ":data": Value::Object(event.data.clone()).to_string(),
+        ":labels": labels,
+        ":data": data,
         ":message": event.message,
         ":dedup_key": dedup_key,
     };
@@ -239,6 +281,29 @@ mod tests {
             long.len()
         );
         assert_eq!(long.chars().count(), 249);
+    }
+
+    #[test]
+    fn what_is_too_large_is_left_out_and_named() {
+        let map = |pairs: &[(&str, usize)]| -> Map<String, Value> {
+            let pairs = pairs.iter();
+            pairs
+                .map(|(name, size)| ((*name).into(), "x".repeat(*size).into()))
+                .collect()
+        };
+        let small = (map(&[("a", 10)]), map(&[("b", 10)]));
+        let (labels, data) = fit(small.0.clone(), small.1.clone());
+        assert_eq!(labels, Value::Object(small.0).to_string());
+        assert_eq!(data, Value::Object(small.1).to_string());
+
+        let (labels, data) = fit(map(&[("a", 10)]), map(&[("b", 40_000), ("c", 7)]));
+        assert!(labels.contains("xxxxxxxxxx"));
+        let data: Value = serde_json::from_str(&data).unwrap();
+        assert_eq!(data, serde_json::json!({"c": "xxxxxxx", "left_out": ["b"]}));
+
+        let (labels, data) = fit(map(&[("a", 40_000), ("k", 3)]), Map::new());
+        assert_eq!(labels, r#"{"k":"xxx"}"#);
+        assert_eq!(data, r#"{"left_out":["a"]}"#);
     }
 
     #[test]
