@@ -175,6 +175,12 @@ impl Record<'_> {
             if parked > 0 {
                 log::warn!("{name}: {parked} deliveries are older than its max_age and parked");
             }
+            let Some(lane) = lane else { continue };
+            let latest = self.now.plus(lane.terms().longest_pause());
+            let hurried = delivery::hurry(tx, name, latest, self.now)?;
+            if hurried > 0 {
+                log::warn!("{name}: the clock was set back; what it has put off is due now");
+            }
         }
         Ok(())
     }
