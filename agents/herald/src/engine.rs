@@ -14,7 +14,7 @@ use crate::config::Settings;
 use crate::intake::{Intake, Surroundings};
 use crate::lane::{Lane, Offer};
 use crate::plan::{Reply, Turn};
-use crate::record::{Ended, Record, Told, keep_news, meet, tell, told_down};
+use crate::record::{Ended, Record, Told, keep_news, meet, tell, tell_left, told_down};
 use crate::sender::{Finished, Parcel, Post, Report, Sender};
 use crate::trial::Trials;
 
@@ -104,7 +104,8 @@ impl Engine {
             .collect();
         let posts: BTreeMap<&str, &Arc<Post>> =
             lanes.iter().map(|lane| (&*lane.name, &lane.post)).collect();
-        let (intake, known, down) = self.store.write(|tx| {
+        let (intake, known, down) = self.store.publish(|tx| {
+            tell_left(tx, agent, &fingerprints, now)?;
             let intake = Intake::load(agent, tx, (settings, &posts), around, now)?;
             let known = meet(tx, &fingerprints, now)?;
             let down = told_down(tx, agent, &known)?;

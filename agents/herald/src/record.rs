@@ -233,6 +233,34 @@ pub fn tell(tx: &EventTx<'_>, agent: &str, turns: &[Told], now: Timestamp) -> Re
     Ok(())
 }
 
+/// Ends the condition of endpoints that have left the configuration while they were down: no
+/// attempt will tell of these.
+///
+/// # Errors
+/// That of the store.
+pub fn tell_left(
+    tx: &EventTx<'_>,
+    agent: &str,
+    fingerprints: &BTreeMap<&str, String>,
+    now: Timestamp,
+) -> Result<()> {
+    let mut left = BTreeMap::new();
+    for row in endpoint::list(tx)? {
+        if !fingerprints.contains_key(row.name.as_str()) {
+            left.insert(row.name.clone(), row);
+        }
+    }
+    for name in told_down(tx, agent, &left)? {
+        let kind = format!("{agent}.endpoint");
+        let event = NewEvent::resolved(now, agent, &kind, correlation(agent, &name))
+            .message(format!("endpoint {name} has left the configuration"))
+            .subject(name.as_str())
+            .label("endpoint", name.as_str());
+        event::insert(tx, &event)?;
+    }
+    Ok(())
+}
+
 /// The endpoints whose last event says that they take nothing.
 ///
 /// # Errors
