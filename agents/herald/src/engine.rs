@@ -182,6 +182,7 @@ impl Engine {
         if self.has_work()? || self.intake.is_due(now) {
             self.is_behind = self.record(now)?;
         }
+        self.lanes.values_mut().for_each(Lane::renew);
         self.trials
             .run(&mut self.store, &self.lanes, &self.sender, now)?;
         let mut next = match self.is_behind {

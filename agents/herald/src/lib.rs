@@ -20,6 +20,7 @@ mod metrics;
 mod plan;
 mod quiet;
 mod record;
+mod renewal;
 mod report;
 pub mod run;
 mod sender;
