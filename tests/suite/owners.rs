@@ -59,6 +59,7 @@ fn users_and_directories_are_made_with_the_right_owners() {
     ] {
         assert_owner(&root.path().join(path), gid, mode);
     }
+    assert_owner(&root.path().join("etc/roundsman/silences.d"), 0, 0o755);
 }
 
 #[track_caller]

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod agents;
+mod bell;
 mod cli;
 mod commands;
 mod credentials;

@@ -17,12 +17,14 @@ use crate::host::Host;
 /// What a program says about its configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// It can be used; these are the credentials that it names.
+    /// It can be used, but for what is left out.
     Sound {
-        /// Their names.
+        /// The credentials that it names.
         credentials: Vec<String>,
         /// Every value, defaults included.
         values: Value,
+        /// What is wrong with items of it, each of which is left out.
+        left_out: Vec<Finding>,
     },
     /// It was refused.
     Refused(Vec<Finding>),
@@ -62,12 +64,15 @@ pub fn all() -> BTreeMap<String, PathBuf> {
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Dump {
-    Refused {
-        findings: Vec<Row>,
-    },
     Sound {
         credentials: Vec<String>,
         values: Value,
+        /// Items that are left out.
+        #[serde(default)]
+        findings: Vec<Row>,
+    },
+    Refused {
+        findings: Vec<Row>,
     },
 }
 
@@ -99,9 +104,11 @@ pub fn ask(host: &Host, program: &Path, instance: Option<&str>, asker: &Asker) -
         Ok(Dump::Sound {
             credentials,
             values,
+            findings,
         }) => Answer::Sound {
             credentials,
             values,
+            left_out: findings.into_iter().map(Row::into_finding).collect(),
         },
         Ok(Dump::Refused { findings }) => {
             Answer::Refused(findings.into_iter().map(Row::into_finding).collect())

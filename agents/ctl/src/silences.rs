@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use roundsman_herald::silence::{self, Silence};
 use roundsman_kit::Paths;
 use roundsman_kit::clock::Timestamp;
 use roundsman_store::delivery::{self, HeldCount};
+use roundsman_store::{Doorbell, cursor};
 use serde::Serialize;
 
+use crate::bell;
 use crate::herald;
 use crate::host::Host;
 
@@ -63,6 +66,29 @@ pub fn overview(host: &Host, now: Timestamp) -> Overview {
             .collect(),
         faults: findings.iter().map(ToString::to_string).collect(),
         uncounted,
+    }
+}
+
+/// Waits until herald goes by the files as they are now; false if it does not in that time.
+///
+/// # Errors
+/// That of opening or reading the store.
+pub fn are_in_force(host: &Host, within: Duration) -> anyhow::Result<bool> {
+    let (all, _) = silence::load(&directory(host.paths()));
+    let wanted = silence::fingerprint(&all);
+    let location = host.location()?;
+    let (mut store, mut doorbell) = (host.store()?, Doorbell::open(&location)?);
+    let until = Instant::now() + within;
+    loop {
+        let found = store.read(|tx| cursor::get(tx, herald::AGENT, silence::STREAM))?;
+        if found.is_some_and(|row| row.position == wanted) {
+            return Ok(true);
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(false);
+        }
+        bell::hear(&mut doorbell, left)?;
     }
 }
 

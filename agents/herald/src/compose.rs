@@ -14,10 +14,11 @@ use roundsman_kit::clock::Timestamp;
 use roundsman_kit::secret::{self, CredentialRef, Credentials, Secret};
 use roundsman_store::delivery::Body;
 use roundsman_store::event::Event;
+use uuid::Uuid;
 
 use crate::client::{Client, ProxyAuth, Request, Settings, TlsSettings};
 use crate::config::Endpoint;
-use crate::format::{Notice, Options, Renderer};
+use crate::format::{Format, Notice, Options, Renderer};
 use crate::guard::Guard;
 use crate::lane::Candidate;
 use crate::mail::{Mailer, Writer};
@@ -180,6 +181,9 @@ impl Composer {
         let mut headers = Fields::default();
         headers.set("user-agent", USER_AGENT);
         headers.set("content-type", &content.body.content_type);
+        if settings.format == Format::Beacon {
+            headers.set("x-request-id", &Uuid::new_v4().to_string());
+        }
         for (name, value) in &content.headers {
             headers.set(name, value);
         }

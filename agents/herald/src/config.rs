@@ -5,8 +5,10 @@ mod silence;
 mod trigger;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use roundsman_kit::config::{Config, Invalid};
+use roundsman_kit::Paths;
+use roundsman_kit::config::{Config, Finding, Invalid};
 use roundsman_kit::quantity::Span;
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +67,11 @@ impl Config for Settings {
             findings.extend(endpoint.validate(&at));
         }
         findings
+    }
+
+    fn beside(root: &Path) -> Vec<Finding> {
+        let directory = Paths::under(root).at(crate::silence::DIRECTORY);
+        crate::silence::load(&directory).1
     }
 }
 

@@ -1,6 +1,9 @@
 //! The heart of herald: record what has ended, take in what is new, send what is due. One turn is
 //! at most one transaction that writes and one that reads, whatever the number of deliveries.
 
+mod next;
+mod totals;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,14 +12,17 @@ use roundsman_kit::clock::Timestamp;
 use roundsman_store::endpoint::Endpoint;
 use roundsman_store::{Result, Store, delivery};
 
-use crate::client::{Outcome, retry_after};
 use crate::config::Settings;
 use crate::intake::{Intake, Surroundings};
+use crate::known::meet;
 use crate::lane::{Lane, Offer};
-use crate::plan::{Reply, Turn};
-use crate::record::{Ended, Record, Told, keep_news, meet, tell, told_down};
-use crate::sender::{Finished, Parcel, Post, Report, Sender};
+use crate::plan::Turn;
+use crate::record::{Ended, Record, Told, keep_news, tell, tell_left, told_down};
+use crate::sender::{Parcel, Post, Report, Sender};
 use crate::trial::Trials;
+
+pub use next::Next;
+pub use totals::Totals;
 
 /// How often deliveries that have become too old are looked for.
 const EXPIRY: Duration = Duration::from_secs(60);
@@ -39,32 +45,6 @@ pub struct Engine {
     is_behind: bool,
     /// Since the start.
     pub totals: Totals,
-}
-
-/// What herald did since it was started.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Deliveries that reached their endpoint.
-    pub done: u64,
-    /// Attempts that failed.
-    pub failed: u64,
-    /// Deliveries that were parked.
-    pub parked: u64,
-    /// Events that have passed this host before.
-    pub looped: u64,
-    /// What happened to endpoints by events of our own, and is no event itself.
-    pub untold: u64,
-}
-
-/// When to turn again, if nothing happens before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// At once.
-    Now,
-    /// At this time.
-    At(Timestamp),
-    /// There is nothing to wait for.
-    Idle,
 }
 
 impl Engine {
@@ -100,14 +80,17 @@ impl Engine {
         let agent = self.agent;
         let fingerprints: BTreeMap<&str, String> = lanes
             .iter()
-            .map(|lane| (&*lane.name, fingerprint(lane)))
+            .map(|lane| (&*lane.name, lane.fingerprint()))
             .collect();
         let posts: BTreeMap<&str, &Arc<Post>> =
             lanes.iter().map(|lane| (&*lane.name, &lane.post)).collect();
-        let (intake, known, down) = self.store.write(|tx| {
+        let wanted = settings.triggers.values().flat_map(|one| &one.endpoints);
+        let wanted: BTreeSet<&str> = wanted.map(String::as_str).collect();
+        let (intake, known, down) = self.store.publish(|tx| {
+            tell_left(tx, agent, &fingerprints, now)?;
             delivery::release_all(tx)?;
             let intake = Intake::load(agent, tx, (settings, &posts), around, now)?;
-            let known = meet(tx, &fingerprints, now)?;
+            let known = meet(tx, &fingerprints, &wanted, now)?;
             let down = told_down(tx, agent, &known)?;
             Ok((intake, known, down))
         })?;
@@ -182,6 +165,7 @@ impl Engine {
         if self.has_work()? || self.intake.is_due(now) {
             self.is_behind = self.record(now)?;
         }
+        self.lanes.values_mut().for_each(Lane::renew);
         self.trials
             .run(&mut self.store, &self.lanes, &self.sender, now)?;
         let mut next = match self.is_behind {
@@ -237,7 +221,7 @@ impl Engine {
         for report in self.sender.reports() {
             match report {
                 Report::Ended(finished) => {
-                    let ended = ended(finished, now);
+                    let ended = Ended::of(finished, now);
                     if ended.reply.is_success() {
                         *well.entry(Arc::clone(&ended.endpoint)).or_default() += 1;
                     }
@@ -405,53 +389,4 @@ impl Engine {
             self.sender.hand(&post, parcels, lane.faults);
         }
     }
-}
-
-impl Next {
-    fn sooner(self, at: Timestamp) -> Self {
-        match self {
-            Self::Now => Self::Now,
-            Self::At(other) => Self::At(other.min(at)),
-            Self::Idle => Self::At(at),
-        }
-    }
-}
-
-fn ended(finished: Finished, now: Timestamp) -> Ended {
-    let (reply, answer, was_sent) = match finished.outcome {
-        Ok(Outcome::Answered {
-            status,
-            retry_after,
-            head,
-            ..
-        }) => {
-            let seconds = u64::try_from(now.as_millis() / 1000).unwrap_or(0);
-            let retry_after = retry_after.and_then(|text| retry_after::parse(&text, seconds));
-            let reply = Reply::Answered {
-                status,
-                retry_after,
-            };
-            (reply, head, true)
-        }
-        Ok(Outcome::Failed { fault, .. }) => {
-            let error = fault.to_string();
-            (Reply::Unreachable { error }, Vec::new(), true)
-        }
-        Err(reply) => (reply, Vec::new(), false),
-    };
-    Ended {
-        id: finished.id,
-        endpoint: finished.endpoint,
-        reply,
-        answer,
-        body: was_sent.then_some(finished.content.body),
-    }
-}
-
-/// What an endpoint's settings are, in a few characters: a changed one gets another chance.
-fn fingerprint(lane: &Lane) -> String {
-    let text = serde_json::json!(lane.settings).to_string();
-    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-    let bytes = digest.as_ref()[..8].iter();
-    bytes.map(|byte| format!("{byte:02x}")).collect()
 }

@@ -11,7 +11,7 @@ use roundsman_kit::clock::Timestamp;
 use roundsman_store::cursor::{self, Cursor};
 use roundsman_store::delivery::{self, Hold};
 use roundsman_store::delivery_group as groups;
-use roundsman_store::event::{self, Event, EventId, Filter, Severity};
+use roundsman_store::event::{self, Event, EventId, Filter};
 use roundsman_store::{ReadTx, Result, WriteTx};
 
 use crate::config::{Endpoint, Settings, Start};
@@ -19,7 +19,7 @@ use crate::group::Grouping;
 use crate::matching::Matcher;
 use crate::quiet::Quiet;
 use crate::sender::Post;
-use crate::silence::Silence;
+use crate::silence::{self, Silence};
 
 pub use path::host_id;
 
@@ -162,7 +162,20 @@ impl Intake {
             has_told_crowd: false,
         };
         intake.hold_again(tx, now)?;
+        intake.show_silences(tx, now)?;
         Ok(intake)
+    }
+
+    /// Tells those who wait for it which silences are in force.
+    fn show_silences(&self, tx: &WriteTx<'_>, now: Timestamp) -> Result<()> {
+        let row = Cursor {
+            agent: self.agent.to_owned(),
+            stream: silence::STREAM.to_owned(),
+            position: silence::fingerprint(&self.around.silences),
+            updated_at: now,
+        };
+        tx.ring();
+        cursor::set(tx, &row)
     }
 
     /// Brings what is held back in line with the silences and quiet hours of now: what has ended
@@ -171,10 +184,6 @@ impl Intake {
         let unread = &self.around.unread;
         let held = delivery::holds(tx, now)?.into_iter();
         for held in held.filter(|held| !unread.contains(&held.hold.by)) {
-            let severity = match held.is_urgent {
-                true => Severity::Critical,
-                false => Severity::Error,
-            };
             let silence = self.around.silences.iter();
             let mut silence = silence.filter(|one| one.label() == held.hold.by);
             let silence = silence.find(|one| one.until > now).map(|one| Hold {
@@ -182,7 +191,7 @@ impl Intake {
                 until: one.until,
             });
             let quiet = || {
-                let until = self.quiet_until(&held.trigger, severity, now)?;
+                let until = self.quiet_until(&held.trigger, held.severity, now)?;
                 let by = owe::QUIET.to_owned();
                 Some(Hold { by, until })
             };

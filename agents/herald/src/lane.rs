@@ -12,9 +12,10 @@ use roundsman_store::endpoint;
 use roundsman_store::event::{self, Event};
 use roundsman_store::{ReadTx, Result};
 
-use crate::compose::{Composer, Content};
+use crate::compose::Content;
 use crate::config::Endpoint;
 use crate::plan::{self, Gate, Terms};
+use crate::renewal::Renewal;
 use crate::sender::Post;
 
 /// The most deliveries of one endpoint that are in hand, and the most bytes of their bodies.
@@ -33,6 +34,7 @@ pub struct Lane {
     pub settings: Endpoint,
     /// What the sending thread needs of it.
     pub post: Arc<Post>,
+    renewal: Renewal,
     /// How many reports of unsent ones were seen.
     pub faults: u64,
     hand: BTreeMap<DeliveryId, InHand>,
@@ -96,16 +98,13 @@ impl Lane {
         (paths, credentials): (&Paths, &Credentials),
     ) -> Self {
         let name: Arc<str> = name.into();
-        let post = Post {
-            name: Arc::clone(&name),
-            composer: Composer::new(&name, host, settings, credentials),
-            transport: crate::compose::transport(settings, paths, credentials),
-            concurrency: settings.concurrency,
-        };
+        let renewal = Renewal::new(settings, host, paths, credentials);
+        let post = renewal.post(&name, settings);
         Self {
             name,
             settings: settings.clone(),
             post: Arc::new(post),
+            renewal,
             faults: 0,
             hand: BTreeMap::new(),
             keys: HashMap::new(),
@@ -113,6 +112,14 @@ impl Lane {
             bytes: 0,
             depth: settings.concurrency,
         }
+    }
+
+    /// What its settings are, in a few characters: a changed endpoint gets another chance.
+    pub fn fingerprint(&self) -> String {
+        let text = serde_json::json!(self.settings).to_string();
+        let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+        let bytes = digest.as_ref()[..8].iter();
+        bytes.map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// What a judgement of its attempts goes by.
@@ -128,7 +135,15 @@ impl Lane {
     pub fn adopt(&mut self, other: Self) {
         self.settings = other.settings;
         self.post = other.post;
+        self.renewal = other.renewal;
         self.depth = other.depth;
+    }
+
+    /// Sends with other connections, if the files behind them have changed.
+    pub fn renew(&mut self) {
+        if let Some(post) = self.renewal.renewed(&self.post, &self.settings) {
+            self.post = Arc::new(post);
+        }
     }
 
     /// Reads what may be sent now.

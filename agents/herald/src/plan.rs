@@ -51,6 +51,14 @@ pub struct Terms {
     pub max_retry_after: Duration,
 }
 
+impl Terms {
+    /// No attempt puts a delivery off for longer.
+    pub fn longest_pause(&self) -> Duration {
+        let longest = self.schedule.iter().max().copied().unwrap_or_default();
+        longest.mul_f64(1.2).max(SLOW) + self.max_retry_after
+    }
+}
+
 /// What becomes of the delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {

@@ -80,9 +80,14 @@ impl Quiet {
         })
     }
 
+    /// Whether there are such hours, and something so urgent does not wait for their end.
+    pub fn lets_pass(&self, severity: Severity) -> bool {
+        !self.windows.is_empty() && self.passes.is_some_and(|least| severity <= least)
+    }
+
     /// Until when something so urgent waits; nothing if it may go now.
     pub fn until(&self, severity: Severity, now: Timestamp) -> Option<Timestamp> {
-        if self.passes.is_some_and(|least| severity <= least) {
+        if self.lets_pass(severity) {
             return None;
         }
         let mut end = self.end(now)?;

@@ -9,10 +9,12 @@ use roundsman_store::endpoint::{self, Endpoint};
 use roundsman_store::event::{self, NewEvent, Severity};
 use roundsman_store::{EventTx, Result, WriteTx};
 
+use crate::client::{Outcome, retry_after};
 use crate::engine::Totals;
 use crate::intake::{Intake, Moved, Taken};
 use crate::lane::Lane;
 use crate::plan::{self, Fate, Reply, Turn};
+use crate::sender::Finished;
 
 /// How many of those that are too old are parked in one transaction.
 const EXPIRED_AT_ONCE: u32 = 1000;
@@ -29,6 +31,40 @@ pub struct Ended {
     pub answer: Vec<u8>,
     /// What was sent; none if it could not be made, so that nothing is frozen.
     pub body: Option<Body>,
+}
+
+impl Ended {
+    /// What the sending thread has finished.
+    pub fn of(finished: Finished, now: Timestamp) -> Self {
+        let (reply, answer, was_sent) = match finished.outcome {
+            Ok(Outcome::Answered {
+                status,
+                retry_after,
+                head,
+                ..
+            }) => {
+                let seconds = u64::try_from(now.as_millis() / 1000).unwrap_or(0);
+                let retry_after = retry_after.and_then(|text| retry_after::parse(&text, seconds));
+                let reply = Reply::Answered {
+                    status,
+                    retry_after,
+                };
+                (reply, head, true)
+            }
+            Ok(Outcome::Failed { fault, .. }) => {
+                let error = fault.to_string();
+                (Reply::Unreachable { error }, Vec::new(), true)
+            }
+            Err(reply) => (reply, Vec::new(), false),
+        };
+        Self {
+            id: finished.id,
+            endpoint: finished.endpoint,
+            reply,
+            answer,
+            body: was_sent.then_some(finished.content.body),
+        }
+    }
 }
 
 /// An endpoint, what happened to it, and what was wrong.
@@ -182,6 +218,12 @@ impl Record<'_> {
             if !parked.is_empty() {
                 written.aged.push((name.clone(), parked));
             }
+            let Some(lane) = lane else { continue };
+            let latest = self.now.plus(lane.terms().longest_pause());
+            let hurried = delivery::hurry(tx, name, latest, self.now)?;
+            if hurried > 0 {
+                log::warn!("{name}: the clock was set back; what it has put off is due now");
+            }
         }
         Ok(())
     }
@@ -234,6 +276,34 @@ pub fn tell(tx: &EventTx<'_>, agent: &str, turns: &[Told], now: Timestamp) -> Re
     Ok(())
 }
 
+/// Ends the condition of endpoints that have left the configuration while they were down: no
+/// attempt will tell of these.
+///
+/// # Errors
+/// That of the store.
+pub fn tell_left(
+    tx: &EventTx<'_>,
+    agent: &str,
+    fingerprints: &BTreeMap<&str, String>,
+    now: Timestamp,
+) -> Result<()> {
+    let mut left = BTreeMap::new();
+    for row in endpoint::list(tx)? {
+        if !fingerprints.contains_key(row.name.as_str()) {
+            left.insert(row.name.clone(), row);
+        }
+    }
+    for name in told_down(tx, agent, &left)? {
+        let kind = format!("{agent}.endpoint");
+        let event = NewEvent::resolved(now, agent, &kind, correlation(agent, &name))
+            .message(format!("endpoint {name} has left the configuration"))
+            .subject(name.as_str())
+            .label("endpoint", name.as_str());
+        event::insert(tx, &event)?;
+    }
+    Ok(())
+}
+
 /// The endpoints whose last event says that they take nothing.
 ///
 /// # Errors
@@ -255,46 +325,4 @@ pub fn told_down(
 
 fn correlation(agent: &str, endpoint: &str) -> String {
     format!("{agent}:endpoint:{endpoint}")
-}
-
-/// Brings table `endpoint` in line with the configuration.
-///
-/// # Errors
-/// That of the store.
-pub fn meet(
-    tx: &WriteTx<'_>,
-    fingerprints: &BTreeMap<&str, String>,
-    now: Timestamp,
-) -> Result<BTreeMap<String, Endpoint>> {
-    let mut known = BTreeMap::new();
-    for mut row in endpoint::list(tx)? {
-        match fingerprints.get(row.name.as_str()) {
-            Some(same) if *same == row.fingerprint && row.gone_at.is_none() => {}
-            Some(changed) => {
-                row = Endpoint {
-                    last_success: row.last_success,
-                    ..Endpoint::new(row.name, changed)
-                };
-                endpoint::set(tx, &row)?;
-            }
-            None => {
-                if row.gone_at.is_none() {
-                    row.gone_at = Some(now);
-                    endpoint::set(tx, &row)?;
-                }
-                if endpoint::forget(tx, &row.name)? {
-                    continue;
-                }
-            }
-        }
-        known.insert(row.name.clone(), row);
-    }
-    for (name, fingerprint) in fingerprints {
-        if !known.contains_key(*name) {
-            let row = Endpoint::new(*name, fingerprint);
-            endpoint::set(tx, &row)?;
-            known.insert((*name).to_owned(), row);
-        }
-    }
-    Ok(known)
 }

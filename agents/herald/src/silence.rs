@@ -16,6 +16,9 @@ use crate::matching::Matcher;
 /// Where the files lie.
 pub const DIRECTORY: &str = "/etc/roundsman/silences.d";
 
+/// The stream of table `cursor` that shows which silences are in force.
+pub const STREAM: &str = "silences";
+
 /// More than this is no silence.
 const FILE_BYTES: u64 = 64 << 10;
 
@@ -53,6 +56,24 @@ impl Silence {
             && (self.urgent || event.severity > URGENT)
             && self.matcher.judge(event).is_ok()
     }
+}
+
+/// What these silences are, in a few characters: herald leaves it in table `cursor` as the position
+/// of [`STREAM`], so that whoever changes a file can tell when it counts.
+pub fn fingerprint(silences: &[Silence]) -> String {
+    let texts = silences.iter().map(|one| {
+        serde_json::json!([
+            one.name,
+            one.until.as_millis(),
+            one.reason,
+            one.urgent,
+            one.file
+        ])
+    });
+    let text = serde_json::Value::from_iter(texts).to_string();
+    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    let bytes = digest.as_ref()[..8].iter();
+    bytes.map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The silence that holds this event back longest.

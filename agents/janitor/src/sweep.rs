@@ -73,6 +73,7 @@ pub struct Sweep<'a> {
 impl Sweep<'_> {
     /// Removes what is too old; false if the time was up before all was looked at.
     pub fn by_age(&mut self, work: &Work) -> Result<bool> {
+        self.begin_age()?;
         // Deliveries first: they hold events.
         for ended in Ended::ALL {
             if !self.deliveries(ended)? {
@@ -90,6 +91,16 @@ impl Sweep<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// A reader that has died before the clock was set back must not be waited for longer by that.
+    fn begin_age(&mut self) -> Result<()> {
+        let now = self.now;
+        let readers = self.store.read(retention::readers)?;
+        if readers.iter().any(|reader| reader.updated_at > now) {
+            self.store.write(|tx| retention::begin_age(tx, now))?;
+        }
+        Ok(())
     }
 
     /// There is time for another chunk, and room for it in the log.

@@ -88,6 +88,11 @@ fn guarded<C: Config>(
     let paths = Paths::from_env();
     let loaded = context::load::<C>(agent, &args, &paths);
     if args.check_config || args.dump_config {
+        let root = args.config_root.as_deref().unwrap_or(paths.root());
+        let loaded = loaded.map(|mut loaded| {
+            loaded.left_out.extend(C::beside(root));
+            loaded
+        });
         return inspect(&args, loaded);
     }
     match loaded {

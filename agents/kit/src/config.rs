@@ -16,7 +16,7 @@ mod origins;
 mod pruned;
 mod words;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,12 @@ pub trait Config: Serialize + DeserializeOwned + Default {
 
     /// Findings that types cannot express: ranges, and keys that contradict each other.
     fn validate(&self) -> Vec<Invalid> {
+        Vec::new()
+    }
+
+    /// Findings about files that are read beside the configuration of the tree `root`. Each costs
+    /// what it is about, as those of [`Config::ITEMS`] do.
+    fn beside(_root: &Path) -> Vec<Finding> {
         Vec::new()
     }
 

@@ -151,6 +151,12 @@ impl Credentials {
         }
     }
 
+    /// The file of the credential that `reference` names; none outside a unit with credentials.
+    pub fn path(&self, reference: &CredentialRef) -> Option<PathBuf> {
+        let name = Some(&reference.credential).filter(|name| is_name(name))?;
+        Some(self.directory.as_ref()?.join(name))
+    }
+
     /// Reads the credential that `reference` names, without the one newline at its end that
     /// editors and `echo` leave.
     ///

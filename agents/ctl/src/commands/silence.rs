@@ -5,6 +5,7 @@ mod list;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use roundsman_kit::clock::Timestamp;
@@ -27,6 +28,9 @@ Examples:
 
 A silence is a file, /etc/roundsman/silences.d/NAME.toml. What it is about waits until it has ended;
 emerg, alert and crit pass unless --urgent is given. Adding and removing need root.";
+
+/// How long herald may take to read the files.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The longest name.
 const NAME: usize = 64;
@@ -117,10 +121,24 @@ fn take_effect(host: &Host) -> Option<String> {
             "herald does not run and reads it when it starts: systemctl start {UNIT}"
         ));
     }
-    let why = manager.reload_unit(UNIT).err()?;
-    Some(format!(
-        "herald has not read it ({why:#}): systemctl reload {UNIT}"
-    ))
+    if let Err(why) = manager.reload_unit(UNIT) {
+        return Some(format!(
+            "herald has not read it ({why:#}): systemctl reload {UNIT}"
+        ));
+    }
+    await_herald(host, PATIENCE)
+}
+
+/// Waits until herald, which was asked to read the files, goes by them; or what is left to do.
+fn await_herald(host: &Host, within: Duration) -> Option<String> {
+    match silences::are_in_force(host, within) {
+        Ok(true) => None,
+        Ok(false) => Some(format!(
+            "herald has not read it within {}: journalctl -u {UNIT}",
+            moment::span(within)
+        )),
+        Err(why) => Some(format!("whether herald has read it is not known: {why:#}")),
+    }
 }
 
 /// The value parser of a silence's name, which is a file's.
@@ -132,4 +150,39 @@ fn name(text: &str) -> Result<String, String> {
         ));
     }
     Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use roundsman_store::cursor::{self, Cursor};
+    use roundsman_store::{Role, Store};
+    use roundsman_tests::Root;
+
+    use super::*;
+
+    #[test]
+    fn a_silence_has_taken_effect_only_once_herald_goes_by_it() {
+        let root = Root::new();
+        let host = Host::new(Some(root.path().to_owned()));
+        let mut store = Store::open(&host.location().unwrap(), Role::Migrate).unwrap();
+        let shortly = Duration::from_millis(50);
+        let read = |store: &mut Store| {
+            let (all, _) = roundsman_herald::silence::load(&silences::directory(host.paths()));
+            let row = Cursor {
+                agent: crate::herald::AGENT.to_owned(),
+                stream: roundsman_herald::silence::STREAM.to_owned(),
+                position: roundsman_herald::silence::fingerprint(&all),
+                updated_at: moment::now(),
+            };
+            store.write(|tx| cursor::set(tx, &row)).unwrap();
+        };
+        for text in ["reason = 'a'", "reason = 'b'"] {
+            let text = format!("until = '2026-11-21T08:00:00Z'\n{text}\n");
+            root.write("/etc/roundsman/silences.d/disks.toml", text);
+            let note = await_herald(&host, shortly).unwrap();
+            assert!(note.contains("has not read it"), "{note}");
+            read(&mut store);
+            assert_eq!(await_herald(&host, shortly), None);
+        }
+    }
 }

@@ -108,6 +108,28 @@ fn findings_of_an_agent_come_with_file_key_and_remedy() {
 }
 
 #[test]
+fn items_that_an_agent_leaves_out_are_findings_and_the_rest_is_looked_at() {
+    let host = Host::new();
+    let mut answer: Value = serde_json::from_str(SOUND).unwrap();
+    answer["findings"] = serde_json::json!([{
+        "file": "/etc/roundsman/minimal.d/a.toml",
+        "key": "endpoints.a.url",
+        "reason": "is no http URL",
+        "remedy": "write one",
+    }]);
+    host.answers(&answer.to_string(), 0);
+    let (place, why) = host.finding();
+    assert_eq!(
+        place,
+        "config /etc/roundsman/minimal.d/a.toml endpoints.a.url"
+    );
+    assert_eq!(why, "is no http URL (write one)");
+    let verbose = host.check(&["-v"]).expect_code(78).stdout;
+    assert!(!verbose.contains("ok: config: minimal"), "{verbose}");
+    assert!(verbose.contains("ok: credential: token"), "{verbose}");
+}
+
+#[test]
 fn programs_that_are_missing_or_odd_are_findings() {
     let host = Host::new();
     host.answers("no JSON", 1);

@@ -151,9 +151,8 @@ impl Intake {
             if events.iter().any(|event| event.agent == self.agent()) {
                 delivery::mark_own(tx, id)?;
             }
-            if lead.severity <= URGENT {
-                delivery::release_key(tx, endpoint, &group.order_key, now)?;
-            }
+            let of = (endpoint, group.order_key.as_str());
+            self.take_along(tx, lead.severity, of, trigger, now)?;
         }
         group.last_uid = Some(uid);
         Ok(usize::from(inserted.is_some()))

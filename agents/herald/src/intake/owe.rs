@@ -126,12 +126,30 @@ impl Intake {
         };
         match (&hold, &event.order_key) {
             (Some(hold), _) => delivery::hold(tx, id, hold)?,
-            (None, Some(key)) if self.holds && digest::is_urgent(event.severity) => {
-                delivery::release_key(tx, endpoint, key, now)?;
+            (None, Some(key)) if self.holds => {
+                self.take_along(tx, event.severity, (endpoint, key), trigger, now)?;
             }
             _ => {}
         }
         Ok(1)
+    }
+
+    /// What goes now takes along what waits before it with the same key: what is critical takes
+    /// everything, what quiet hours let pass only what they hold.
+    pub(crate) fn take_along(
+        &self,
+        tx: &WriteTx<'_>,
+        severity: Severity,
+        of: (&str, &str),
+        trigger: &str,
+        now: Timestamp,
+    ) -> Result<()> {
+        if digest::is_urgent(severity) {
+            delivery::release_key(tx, of, None, now)?;
+        } else if self.passes_quiet(trigger, severity) {
+            delivery::release_key(tx, of, Some(QUIET), now)?;
+        }
+        Ok(())
     }
 
     /// What holds a delivery of this event back: a silence, quiet hours, or an earlier one of its
@@ -153,7 +171,8 @@ impl Intake {
             });
         let earlier = match &event.order_key {
             Some(key) if !digest::is_urgent(event.severity) => {
-                delivery::hold_of_key(tx, endpoint, key, now)?
+                let but = self.passes_quiet(trigger, event.severity).then_some(QUIET);
+                delivery::hold_of_key(tx, (endpoint, key), but, now)?
             }
             _ => None,
         };
@@ -251,6 +270,11 @@ impl Intake {
         now: Timestamp,
     ) -> Option<Timestamp> {
         self.triggers.get(trigger)?.quiet.until(severity, now)
+    }
+
+    fn passes_quiet(&self, trigger: &str, severity: Severity) -> bool {
+        let trigger = self.triggers.get(trigger);
+        trigger.is_some_and(|trigger| trigger.quiet.lets_pass(severity))
     }
 
     /// How often an endpoint is told again what still holds.

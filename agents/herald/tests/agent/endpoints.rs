@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use roundsman_store::delivery::State;
+use roundsman_store::event;
 
-use crate::receiver::Receiver;
+use crate::receiver::{Answer, Receiver};
 use crate::support::{World, trigger};
 
 #[test]
@@ -56,4 +57,32 @@ fn deliveries_wait_for_a_missing_credential_with_its_remedy() {
     assert_eq!(arrivals.len(), 1);
     assert_eq!(arrivals[0].headers["authorization"], "Bearer s3cret");
     herald.stop();
+}
+
+#[test]
+fn one_that_leaves_the_files_while_it_is_down_is_told_to_be_gone() {
+    let (down, other) = (Receiver::new(|_| Answer::Status(503)), Receiver::kind());
+    let down = down.endpoint("down", "");
+    let rest = trigger("all", &["down"])
+        + "[triggers.own]\nkinds = ['herald.*']\nendpoints = ['other']\n"
+        + &other.endpoint("other", "");
+    let world = World::with_clock(&(rest.clone() + &down));
+    let herald = world.start();
+    world.publish("one", None);
+    world.wait_while(
+        "event",
+        |world| !world.told("down").is_empty(),
+        || world.advance(Duration::from_secs(600)),
+    );
+    world.config(&rest);
+    herald.reload();
+    other.wait_for(2);
+    herald.stop();
+    // Nor is it told twice.
+    world.start().stop();
+    let told = world.told("down");
+    let states: Vec<_> = told.iter().map(|event| event.state).collect();
+    assert_eq!(states, [event::State::Firing, event::State::Resolved]);
+    assert_eq!(told[0].correlation, told[1].correlation);
+    assert_eq!(told[1].message, "endpoint down has left the configuration");
 }

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
+mod clock;
+mod configured;
 mod crash;
 mod endpoints;
+mod formats;
 mod groups;
 mod heartbeat;
 mod lanes;
@@ -12,5 +15,6 @@ mod order;
 mod quiet;
 mod receiver;
 mod reload;
+mod renewal;
 mod silences;
 mod support;

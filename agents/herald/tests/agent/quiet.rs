@@ -65,6 +65,70 @@ fn what_is_urgent_passes_and_takes_with_it_what_waits_before_it() {
     assert_eq!(world.delivery("other").unwrap().state, State::Due);
 }
 
+#[test]
+fn what_these_hours_let_pass_takes_along_what_they_hold_and_no_more() {
+    let ops = Receiver::kind();
+    let more = format!("{EVENING}quiet_passes = 'warning'\n");
+    let world = World::with_clock(&(trigger("all", &["ops"]) + &more + &ops.endpoint("ops", "")));
+    let until = world.now().plus(2 * HOUR);
+    let silence = format!("until = '{until}'\nreason = 'x'\nsubject = 'silent'\n");
+    world
+        .root
+        .write("/etc/roundsman/silences.d/s.toml", silence);
+    let herald = world.start();
+    for (uid, key, subject, severity) in [
+        ("k1", "k", "loud", Severity::Info),
+        ("s1", "s", "silent", Severity::Info),
+        ("s2", "s", "loud", Severity::Warning),
+        ("k2", "k", "loud", Severity::Warning),
+    ] {
+        put(
+            &world,
+            seen(&world, uid, severity).order_key(key).subject(subject),
+        );
+    }
+    ops.wait_for(2);
+    world.wait_done("k2");
+    herald.stop();
+    let arrivals = ops.arrivals();
+    let ids: Vec<_> = arrivals.iter().map(Arrival::id).collect();
+    assert_eq!(ids, ["k1", "k2"]);
+    for uid in ["s1", "s2"] {
+        let held_by = world.delivery(uid).unwrap().held_by;
+        assert_eq!(held_by.as_deref(), Some("silence:s"), "{uid}");
+    }
+}
+
+#[test]
+fn hours_that_are_shortened_or_let_more_pass_count_for_what_they_hold() {
+    let ops = Receiver::kind();
+    let config = |quiet: &str| trigger("all", &["ops"]) + quiet + &ops.endpoint("ops", "");
+    let world = World::with_clock(&config(EVENING));
+    let herald = world.start();
+    put(&world, seen(&world, "warning", Severity::Warning));
+    put(&world, seen(&world, "info", Severity::Info));
+    world.wait("deliveries", |world| world.deliveries().len() == 2);
+    let shorter = EVENING.replace("19:00", "18:30");
+    world.config(&config(&shorter));
+    herald.reload();
+    let soon = world.now().plus(HOUR / 2);
+    for row in world.deliveries() {
+        assert_eq!(
+            (row.next_at, row.owed_at),
+            (soon, Some(soon)),
+            "{}",
+            row.uid
+        );
+    }
+    world.config(&config(&(shorter + "quiet_passes = 'warning'\n")));
+    herald.reload();
+    world.wait_done("warning");
+    assert_eq!(world.delivery("info").unwrap().next_at, soon);
+    world.advance(HOUR / 2);
+    world.wait_done("info");
+    herald.stop();
+}
+
 /// Whether herald's registry shows this line.
 pub fn shows(world: &World, line: &str) -> bool {
     let socket = world.root.at("/run/roundsman/herald/metrics.sock");

@@ -54,6 +54,13 @@ impl World {
         Bell::of(&self.location()).ring().unwrap();
     }
 
+    /// Sets the clock back.
+    pub fn retreat(&self, by: Duration) {
+        let by = i64::try_from(by.as_millis()).unwrap();
+        self.now.set(self.now.get() - by);
+        self.advance(Duration::ZERO);
+    }
+
     pub fn now(&self) -> Timestamp {
         Timestamp(self.now.get())
     }

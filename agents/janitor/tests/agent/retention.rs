@@ -217,3 +217,17 @@ fn a_run_ends_when_its_time_is_up_and_the_next_goes_on() {
     house.run(NOON + DAY);
     assert_eq!(house.cycle().outcome, cycle::Outcome::Ok);
 }
+
+#[test]
+fn a_dead_reader_is_waited_for_no_longer_because_the_clock_was_set_back() {
+    let house = House::new();
+    house.config("[events]\nkeep = '1d'\nmax_age = '2d'\n");
+    house.reader("gone", EventId(0), NOON + 365 * DAY);
+    house.events("a", [NOON - 2 * DAY]);
+    house.run(NOON);
+    assert_eq!(house.count(), 1);
+    house.run(NOON + DAY);
+    assert_eq!(house.count(), 1, "its age began a day ago");
+    house.run(NOON + 3 * DAY);
+    assert_eq!(house.count(), 0);
+}

@@ -25,7 +25,8 @@ pub fn dump_toml<C: Config>(loaded: &Loaded<C>) -> String {
     lines.concat()
 }
 
-/// The same as JSON: `{"values": {...}, "origins": {"key": "file"}, "credentials": ["name"]}`.
+/// The same as JSON: `{"values": {...}, "origins": {"key": "file"}, "credentials": ["name"],
+/// "findings": [...]}`; the findings are what is left out.
 pub fn dump_json<C: Config>(loaded: &Loaded<C>) -> serde_json::Value {
     let mut origins = serde_json::Map::new();
     let values = loaded.origins.values();
@@ -40,7 +41,12 @@ pub fn dump_json<C: Config>(loaded: &Loaded<C>) -> serde_json::Value {
         .iter()
         .map(|named| named.credential.clone())
         .collect();
-    json!({ "values": values, "origins": origins, "credentials": credentials })
+    json!({
+        "values": values,
+        "origins": origins,
+        "credentials": credentials,
+        "findings": loaded.left_out,
+    })
 }
 
 /// Calls `visit` for every value that is not a table, with its dotted key.

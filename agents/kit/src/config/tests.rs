@@ -312,3 +312,20 @@ fn a_broken_item_costs_only_itself() {
     assert!(refused.findings.iter().any(|one| one.key == "limits"));
     assert!(refused.findings.len() > 3, "all of them are told");
 }
+
+#[test]
+fn a_dump_names_the_items_that_are_left_out() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("etc/roundsman");
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(
+        dir.join("sample.toml"),
+        "limit = 3\n[endpoints.empty]\nurl = ''\n",
+    )
+    .unwrap();
+    let none = std::iter::empty::<(String, String)>();
+    let loaded = load::<Items>(&Directories::under(root.path()), "sample", None, none).unwrap();
+    let dump = dump_json(&loaded);
+    assert_eq!(dump["findings"][0]["key"], "endpoints.empty.url");
+    assert_eq!(dump["values"]["limit"], 3);
+}

@@ -48,6 +48,21 @@ pub fn readers(tx: &ReadTx<'_>) -> Result<Vec<Reader>> {
     })
 }
 
+const FUTURE: &str = "\
+    UPDATE cursor SET updated_at = :now
+    WHERE substr(stream, 1, length(:prefix)) = :prefix AND updated_at > :now";
+
+/// Readers that have moved later than `now`, before the clock was set back, have moved now: their
+/// age begins.
+///
+/// # Errors
+/// That of SQLite.
+pub fn begin_age(tx: &WriteTx<'_>, now: Timestamp) -> Result<usize> {
+    let doing = Doing::on("cursor", "begin the age");
+    let params = named_params! { ":prefix": READER, ":now": now.as_millis() };
+    tx.execute(doing, FUTURE, params)
+}
+
 /// Why a delivery is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ended {

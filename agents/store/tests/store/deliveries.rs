@@ -263,7 +263,7 @@ fn what_is_held_back_is_no_probe_stays_so_in_a_recovery_and_is_not_older_for_it(
         .write(|tx| delivery::due_at_once(tx, "ops", NOW))
         .unwrap();
     assert_eq!(heads(&mut store, NOW), [""; 0]);
-    let found = store.read(|tx| delivery::hold_of_key(tx, "ops", "k", NOW));
+    let found = store.read(|tx| delivery::hold_of_key(tx, ("ops", "k"), None, NOW));
     assert_eq!(found.unwrap(), Some(hold));
     let expire = |tx: &WriteTx<'_>| delivery::expire(tx, "ops", later, later, 10);
     assert_eq!(store.write(expire).unwrap(), []);

@@ -41,8 +41,14 @@ pub fn check(around: &Surroundings, report: &mut Report) -> Values {
             Answer::Sound {
                 credentials,
                 values,
+                left_out,
             } => {
-                report.sound(Part::Config, &name);
+                if left_out.is_empty() {
+                    report.sound(Part::Config, &name);
+                }
+                for finding in left_out {
+                    report.add(Part::Config, finding);
+                }
                 self::credentials(around, &name, &credentials, report);
                 configured.insert(name, values);
             }

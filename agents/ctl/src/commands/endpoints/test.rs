@@ -11,9 +11,9 @@ use roundsman_kit::{Class, Fault};
 use roundsman_store::event::{self, Event, EventId, Filter};
 use roundsman_store::trial::{self, NewTrial, Report, Trial, TrialId};
 use roundsman_store::{Doorbell, ReadTx, Result, Store};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
+use crate::bell::hear;
 use crate::commands::deliveries::{NOT_THAT_ONE, refuse, unknown_endpoint};
 use crate::commands::triggers::find;
 use crate::herald::{Herald, UNIT};
@@ -29,9 +29,6 @@ const MARGIN: Duration = Duration::from_secs(5);
 
 /// The longest timeout that an endpoint may have, where the configuration cannot be read.
 const LONGEST: Duration = Duration::from_secs(300);
-
-/// The pause between two looks where nobody rings.
-const SWEEP: Duration = Duration::from_millis(500);
 
 /// How many events are looked at for one that a trigger would send there: the newest.
 const LOOKED_AT: u32 = 1000;
@@ -189,20 +186,8 @@ fn wait(
                 ),
             }));
         }
-        hear(doorbell, left.min(SWEEP))?;
+        hear(doorbell, left)?;
     }
-}
-
-/// Waits for the bell, at most for `left`.
-fn hear(doorbell: &mut Doorbell, left: Duration) -> anyhow::Result<()> {
-    let left = Timespec {
-        tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: left.subsec_nanos().into(),
-    };
-    // However it ends, the caller looks.
-    let _ = poll(&mut [PollFd::new(doorbell, PollFlags::IN)], Some(&left));
-    doorbell.drain()?;
-    Ok(())
 }
 
 /// How the request was signed, by its head.

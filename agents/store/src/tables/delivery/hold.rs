@@ -7,6 +7,7 @@ use rusqlite::named_params;
 
 use super::DeliveryId;
 use crate::error::Result;
+use crate::event::Severity;
 use crate::tx::{Doing, ReadTx, WriteTx};
 
 /// What holds a delivery back.
@@ -35,21 +36,27 @@ pub fn hold(tx: &WriteTx<'_>, id: DeliveryId, hold: &Hold) -> Result<()> {
 const OF_KEY: &str = "\
     SELECT held_by, next_at FROM delivery
     WHERE endpoint = :endpoint AND order_key = :key AND state = 'due'
-      AND held_by IS NOT NULL AND next_at > :now
+      AND held_by IS NOT NULL AND held_by IS NOT :but AND next_at > :now
     ORDER BY next_at DESC
     LIMIT 1";
 
-/// What holds back an earlier delivery of the same endpoint and key: a later one would wait for it.
+/// What holds back an earlier delivery of the same endpoint and key, other than `but`: a later one
+/// would wait for it.
 ///
 /// # Errors
 /// That of SQLite.
 pub fn hold_of_key(
     tx: &ReadTx<'_>,
-    endpoint: &str,
-    key: &str,
+    (endpoint, key): (&str, &str),
+    but: Option<&str>,
     now: Timestamp,
 ) -> Result<Option<Hold>> {
-    let params = named_params! { ":endpoint": endpoint, ":key": key, ":now": now.as_millis() };
+    let params = named_params! {
+        ":endpoint": endpoint,
+        ":key": key,
+        ":but": but,
+        ":now": now.as_millis(),
+    };
     let doing = Doing::on("delivery", "look for what is held back");
     tx.row(doing, OF_KEY, params, |row| {
         Ok(Hold {
@@ -62,14 +69,24 @@ pub fn hold_of_key(
 const RELEASE_KEY: &str = "\
     UPDATE delivery SET held_by = NULL, next_at = :now, owed_at = :now
     WHERE endpoint = :endpoint AND order_key = :key AND state = 'due'
-      AND held_by IS NOT NULL AND next_at > :now";
+      AND held_by IS NOT NULL AND (:by IS NULL OR held_by = :by) AND next_at > :now";
 
-/// Lets everything go that is held back with this endpoint and key.
+/// Lets go what is held back with this endpoint and key: by `by`, or by anything.
 ///
 /// # Errors
 /// That of SQLite.
-pub fn release_key(tx: &WriteTx<'_>, endpoint: &str, key: &str, now: Timestamp) -> Result<usize> {
-    let params = named_params! { ":endpoint": endpoint, ":key": key, ":now": now.as_millis() };
+pub fn release_key(
+    tx: &WriteTx<'_>,
+    (endpoint, key): (&str, &str),
+    by: Option<&str>,
+    now: Timestamp,
+) -> Result<usize> {
+    let params = named_params! {
+        ":endpoint": endpoint,
+        ":key": key,
+        ":by": by,
+        ":now": now.as_millis(),
+    };
     tx.execute(Doing::on("delivery", "release"), RELEASE_KEY, params)
 }
 
@@ -80,12 +97,12 @@ pub struct Held {
     pub hold: Hold,
     /// The trigger that made them.
     pub trigger: String,
-    /// Whether they are critical or more urgent.
-    pub is_urgent: bool,
+    /// How urgent they are.
+    pub severity: Severity,
 }
 
 const HOLDS: &str = "\
-    SELECT DISTINCT held_by, next_at, trigger, severity <= 2 AS urgent FROM delivery
+    SELECT DISTINCT held_by, next_at, trigger, severity FROM delivery
     WHERE state = 'due' AND held_by IS NOT NULL AND next_at > ?1";
 
 /// How deliveries are held back now, each way once.
@@ -101,7 +118,7 @@ pub fn holds(tx: &ReadTx<'_>, now: Timestamp) -> Result<Vec<Held>> {
                 until: row.time("next_at")?,
             },
             trigger: row.get("trigger")?,
-            is_urgent: row.get("urgent")?,
+            severity: row.get("severity")?,
         })
     })
 }
@@ -109,7 +126,7 @@ pub fn holds(tx: &ReadTx<'_>, now: Timestamp) -> Result<Vec<Held>> {
 const HOLD_AGAIN: &str = "\
     UPDATE delivery SET held_by = :new, next_at = :until, owed_at = :until
     WHERE state = 'due' AND held_by = :by AND trigger = :trigger AND next_at = :former
-      AND (severity <= 2) = :urgent";
+      AND severity = :severity";
 
 /// Holds these back otherwise, or from now on no more.
 ///
@@ -125,11 +142,42 @@ pub fn hold_again(
         ":by": held.hold.by,
         ":former": held.hold.until.as_millis(),
         ":trigger": held.trigger,
-        ":urgent": held.is_urgent,
+        ":severity": held.severity,
         ":new": other.map(|hold| &hold.by),
         ":until": other.map_or(now, |hold| hold.until).as_millis(),
     };
     tx.execute(Doing::on("delivery", "hold otherwise"), HOLD_AGAIN, params)
+}
+
+const HURRY: &str = "\
+    UPDATE delivery SET next_at = min(created_at, :now)
+    WHERE endpoint = :endpoint AND state = 'due' AND blocked = 0 AND next_at > :now
+      AND (next_at > :latest OR coalesce(last_at, created_at) > :now) AND held_by IS NULL";
+
+const HURRY_BLOCKED: &str = "\
+    UPDATE delivery SET next_at = min(created_at, :now)
+    WHERE endpoint = :endpoint AND state = 'due' AND order_key IS NOT NULL AND blocked = 1
+      AND next_at > :now AND held_by IS NULL";
+
+/// Makes due now what a clock that was set back has put off: what is due later than `latest`, or
+/// was last touched later than now. What is held back stays so. Returns how many could go.
+///
+/// # Errors
+/// That of SQLite.
+pub fn hurry(tx: &WriteTx<'_>, endpoint: &str, latest: Timestamp, now: Timestamp) -> Result<usize> {
+    let params = named_params! {
+        ":endpoint": endpoint,
+        ":latest": latest.as_millis(),
+        ":now": now.as_millis(),
+    };
+    let doing = || Doing::on("delivery", "bring forward");
+    let hurried = tx.execute(doing(), HURRY, params)?;
+    if hurried > 0 {
+        // An index knows only those that may go. What waits behind them is as late.
+        let params = named_params! { ":endpoint": endpoint, ":now": now.as_millis() };
+        tx.execute(doing(), HURRY_BLOCKED, params)?;
+    }
+    Ok(hurried)
 }
 
 /// How much one thing holds back.

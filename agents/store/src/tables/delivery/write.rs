@@ -294,7 +294,7 @@ pub fn discard(tx: &WriteTx<'_>, id: DeliveryId) -> Result<bool> {
 }
 
 const AT_ONCE: &str = "\
-    UPDATE delivery SET next_at = created_at
+    UPDATE delivery SET next_at = min(created_at, ?2)
     WHERE endpoint = ?1 AND state = 'due' AND next_at > ?2 AND held_by IS NULL";
 
 /// Everything that waits for an endpoint is due now, in the order in which it was made: the
