@@ -62,7 +62,11 @@ impl World {
         let wire = Wire::default();
         let mut builder = Builder::new_current_thread();
         Self {
-            runtime: builder.enable_all().start_paused(true).build().expect("a runtime"),
+            runtime: builder
+                .enable_all()
+                .start_paused(true)
+                .build()
+                .expect("a runtime"),
             client: Over::new(&wire, 0, TOTAL),
             wire,
         }

@@ -42,8 +42,16 @@ fuzz_target!(|data: &[u8]| {
         Ok(()) => {
             assert_eq!(said, ours);
             let lines: Vec<&[u8]> = heard.split_inclusive(|byte| *byte == b'\n').collect();
-            assert!(lines.last().is_some_and(|line| line.starts_with(b"220") && line.ends_with(b"\n")));
-            let offers = |line: &&[u8]| line.to_ascii_uppercase().windows(8).any(|word| word == b"STARTTLS");
+            assert!(
+                lines
+                    .last()
+                    .is_some_and(|line| line.starts_with(b"220") && line.ends_with(b"\n"))
+            );
+            let offers = |line: &&[u8]| {
+                line.to_ascii_uppercase()
+                    .windows(8)
+                    .any(|word| word == b"STARTTLS")
+            };
             assert!(lines.iter().any(offers));
         }
         Err(fault) => {

@@ -23,7 +23,10 @@ static EVENT: LazyLock<Event> = LazyLock::new(|| Event {
     subject: Some("/srv".into()),
     order_key: None,
     labels: [("unit".into(), "nginx.service".into())].into(),
-    data: serde_json::json!({"used": 97.5}).as_object().cloned().unwrap_or_default(),
+    data: serde_json::json!({"used": 97.5})
+        .as_object()
+        .cloned()
+        .unwrap_or_default(),
     message: "a line".into(),
     dedup_key: None,
 });
@@ -43,7 +46,10 @@ fuzz_target!(|text: &str| {
     let until = silence.until;
     assert!(!silence.holds(&EVENT, until));
     let before = Timestamp(until.0.saturating_sub(1));
-    let urgent = Event { severity: Severity::Critical, ..EVENT.clone() };
+    let urgent = Event {
+        severity: Severity::Critical,
+        ..EVENT.clone()
+    };
     assert!(silence.urgent || !silence.holds(&urgent, before));
     let written = toml::to_string(&silence.file).expect("it was read");
     let again = parse(path, "disks", &written).expect("it was written");
