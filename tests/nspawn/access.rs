@@ -8,6 +8,7 @@ use roundsman_tests::{Machine, Output, skipped};
 use crate::installed::{PORT, drop_in, enable_everyday, installed, measure, scrape};
 
 const EXPORTER: &str = "roundsman-exporter.service";
+const HERALD: &str = "roundsman-herald.service";
 const HOSTMETRICS: &str = "roundsman-hostmetrics.service";
 
 #[test]
@@ -71,6 +72,82 @@ fn a_credential_reaches_its_agent_and_nobody_else() {
     });
 }
 
+/// A shell command as the user of herald, where herald's process sees the files.
+fn as_herald(machine: &Machine, script: &str) -> Result<Output> {
+    let pid = machine.property(HERALD, "MainPID")?;
+    let id = |file: &str, of: &str| machine.sh(&format!("getent {file} {of} | cut -d: -f3"));
+    let (user, group) = (id("passwd", "roundsman-herald")?, id("group", "roundsman")?);
+    machine.run([
+        "nsenter", "-t", &pid, "-m", "--setuid", &user, "--setgid", &group, "--", "sh", "-c",
+        script,
+    ])
+}
+
+#[test]
+fn herald_has_its_own_credentials_and_directories_and_no_others() {
+    installed("access::herald_has_its_own", |machine| {
+        for (agent, name, value) in [("exporter", "token", "one"), ("herald", "ops", "two")] {
+            machine
+                .command(["roundsman", "credential", "add", agent, name])
+                .input(format!("{value}-is-secret\n"))
+                .succeed()?;
+        }
+        let token = "token = { credential = \"token\" }\n";
+        machine.write_file("/etc/roundsman/exporter.toml", token)?;
+        enable_everyday(machine)?;
+        machine.succeed(["systemctl", "start", EXPORTER])?;
+        machine.succeed(["systemctl", "enable", "--now", HERALD])?;
+
+        let read =
+            |of: &str, name: &str| as_herald(machine, &format!("cat /run/credentials/{of}/{name}"));
+        let own = read(HERALD, "ops")?;
+        assert_eq!(own.stdout.trim_end(), "two-is-secret", "{own}");
+        let theirs = read(EXPORTER, "token")?;
+        ensure!(
+            !theirs.success() && !theirs.to_string().contains("one-is-secret"),
+            "{theirs}"
+        );
+        // Where they are loaded from, nobody but root reads them, herald's own neither.
+        let stored =
+            machine.sh("find /etc/credstore* /run/credstore* -type f 2>/dev/null || true")?;
+        let stored: Vec<_> = stored.lines().collect();
+        ensure!(stored.len() == 2, "{stored:?}");
+        for file in stored {
+            let tried = as_herald(machine, &format!("cat {file}"))?;
+            ensure!(
+                tried.stderr.contains("Permission denied"),
+                "{file}: {tried}"
+            );
+        }
+
+        let write = |path: &str| as_herald(machine, &format!("touch {path}/x && rm {path}/x"));
+        for path in ["/var/lib/roundsman", "/run/roundsman/herald", "/tmp"] {
+            let written = write(path)?;
+            ensure!(written.success(), "{path}: {written}");
+        }
+        machine.write_file("/etc/roundsman/herald.d/none.toml", "")?;
+        machine.write_file("/etc/roundsman/silences.d/none.toml", "")?;
+        for path in [
+            "/etc/roundsman/herald.d",
+            "/etc/roundsman/silences.d",
+            "/run/roundsman",
+            "/var/log",
+            "/run",
+            "/var/lib",
+        ] {
+            machine.succeed(["test", "-d", path])?;
+            let refused = write(path)?;
+            ensure!(
+                ["Read-only file system", "Permission denied"]
+                    .iter()
+                    .any(|why| refused.stderr.contains(why)),
+                "{path}: {refused}"
+            );
+        }
+        Ok(())
+    });
+}
+
 #[test]
 fn members_of_the_group_see_everything_and_start_what_the_rule_grants() {
     installed("access::members_of_the_group", |machine| {
@@ -94,6 +171,8 @@ fn members_of_the_group_see_everything_and_start_what_the_rule_grants() {
             ("alice", "start", "systemd-tmpfiles-clean.service"),
             ("bob", "start", HOSTMETRICS),
             ("roundsman-exporter", "start", HOSTMETRICS),
+            ("roundsman-herald", "start", HOSTMETRICS),
+            ("roundsman-herald", "stop", EXPORTER),
         ] {
             let refused = ask(user, verb, unit)?;
             ensure!(
@@ -144,6 +223,7 @@ fn the_sandbox_is_in_force() {
         enable_everyday(machine)?;
         measure(machine)?;
         scrape(machine)?;
+        machine.succeed(["systemctl", "enable", "--now", HERALD])?;
         let services =
             machine.sh("cd /usr/lib/systemd/system && ls -1 roundsman-*.service | grep -v @")?;
         for unit in services.lines() {
@@ -158,14 +238,16 @@ fn the_sandbox_is_in_force() {
             assert_eq!(machine.property(unit, "User")?, user);
             assert_eq!(machine.property(unit, "Group")?, "roundsman");
         }
-        assert_process(machine)?;
+        for unit in [EXPORTER, HERALD] {
+            assert_process(machine, unit)?;
+        }
         assert_network(machine)
     });
 }
 
-/// The exporter as the kernel sees it.
-fn assert_process(machine: &Machine) -> Result<()> {
-    let pid = machine.property(EXPORTER, "MainPID")?;
+/// A service as the kernel sees it.
+fn assert_process(machine: &Machine, unit: &str) -> Result<()> {
+    let pid = machine.property(unit, "MainPID")?;
     let status = machine.read_file(format!("/proc/{pid}/status"))?;
     for line in [
         "NoNewPrivs:\t1",
@@ -176,8 +258,16 @@ fn assert_process(machine: &Machine) -> Result<()> {
         ensure!(status.contains(line), "{line} is not in\n{status}");
     }
     let owner = machine.succeed(["stat", "-c", "%U:%G", &format!("/proc/{pid}")])?;
-    assert_eq!(owner, "roundsman-exporter:roundsman");
-    for path in ["/etc/x", "/usr/x", "/var/x", "/home/x", "/root/x"] {
+    let user = unit.trim_end_matches(".service");
+    assert_eq!(owner, format!("{user}:roundsman"));
+    for path in [
+        "/etc/x",
+        "/etc/roundsman/x",
+        "/usr/x",
+        "/var/x",
+        "/home/x",
+        "/root/x",
+    ] {
         let written = machine.run(["nsenter", "-t", &pid, "-m", "--", "touch", path])?;
         ensure!(
             written.stderr.contains("Read-only file system")

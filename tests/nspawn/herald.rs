@@ -2,12 +2,12 @@
 
 use anyhow::{Context, Result, ensure};
 use roundsman_kit::log::id;
-use roundsman_tests::machine::Options;
+use roundsman_tests::machine::{GuestProcess, Options};
 use roundsman_tests::receiver::Arrival;
 use roundsman_tests::{Machine, PATIENCE, Python, Receiver, python, skipped};
 use serde_json::{Value, json};
 
-use crate::installed::{enable_everyday, installed, installed_on, measure, scrape};
+use crate::installed::{enable_everyday, explanation, installed, installed_on, measure, scrape};
 
 const HERALD: &str = "roundsman-herald.service";
 const PROGRAM: &str = "/usr/libexec/roundsman/roundsman-herald";
@@ -19,11 +19,11 @@ ExecStart=/bin/sh -c 'echo the disk is on fire; exit $(cat /run/verdict)'
 ";
 
 /// Sets herald up as the manual says; what it sends is taken in the machine's own network.
-fn set_up(machine: &Machine, kinds: &str) -> Result<Receiver> {
+fn set_up(machine: &Machine, kinds: &[&str]) -> Result<Receiver> {
     let receiver = Receiver::on(machine.network()?.listen()?)?;
     let url = receiver.url();
     let toml = format!(
-        "[triggers.urgent]\nkinds = [\"{kinds}\"]\nendpoints = [\"ops\"]\n\n\
+        "[triggers.urgent]\nkinds = {kinds:?}\nendpoints = [\"ops\"]\n\n\
          [endpoints.ops]\nurl = \"{url}\"\nallow = [\"127.0.0.1/32\"]\n\
          secrets = [{{ credential = \"ops-key\" }}]\n"
     );
@@ -64,17 +64,18 @@ fn lines(text: &str) -> Result<Vec<Value>> {
     lines.map(|line| Ok(serde_json::from_str(line)?)).collect()
 }
 
-/// The state of an event as the payload has it.
+/// What an event is and its state, as the payload has it.
 fn state(arrival: &Arrival) -> Result<(Value, Value)> {
     let payload = arrival.json()?;
     let event = &payload["data"];
     Ok((payload["type"].clone(), event["state"].clone()))
 }
 
-/// What the operator's commands say once both deliveries are done.
+/// What the operator's commands say once all of it is delivered.
 fn assert_told(machine: &Machine, arrivals: &[Arrival]) -> Result<()> {
     let done = || {
-        let listed = lines(&machine.succeed(["roundsman", "deliveries", "--json"])?)?;
+        let mut listed = lines(&machine.succeed(["roundsman", "deliveries", "--json"])?)?;
+        listed.retain(|one| one["endpoint"] == "ops");
         let all_done = listed.iter().all(|one| one["state"] == "done");
         Ok((listed.len() == arrivals.len() && all_done).then_some(listed))
     };
@@ -83,7 +84,6 @@ fn assert_told(machine: &Machine, arrivals: &[Arrival]) -> Result<()> {
     for (delivery, arrival) in deliveries.iter().zip(arrivals) {
         assert_eq!(delivery["uid"], arrival.headers["webhook-id"].as_str());
         assert_eq!(delivery["last_status"], 204);
-        assert_eq!(delivery["endpoint"], "ops");
         let is_its_event = |event: &&Value| event["uid"] == delivery["uid"];
         let event = events.iter().find(is_its_event).context("no such event")?;
         assert_eq!(event["kind"], delivery["kind"]);
@@ -95,70 +95,122 @@ fn assert_told(machine: &Machine, arrivals: &[Arrival]) -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_failed_unit_is_a_webhook_that_the_public_library_verifies() {
-    let test = "herald::a_failed_unit";
-    let unit = "demo.service";
-    installed(test, |machine| {
-        let receiver = set_up(machine, "failure.*")?;
-        machine.write_file(format!("/etc/systemd/system/{unit}"), FAILING)?;
-        machine.write_file("/run/verdict", "3")?;
-        machine.succeed(["systemctl", "daemon-reload"])?;
-        machine.succeed(["roundsman", "watch-unit", unit])?;
-        ensure!(!machine.run(["systemctl", "start", unit])?.success());
-        let firing = receiver.next_after(0)?;
-        assert_eq!(
-            state(&firing)?,
-            ("failure.unit".into(), "firing".into()),
-            "{firing:?}"
-        );
-        ensure!(firing.body.contains("the disk is on fire"), "{firing:?}");
-
-        machine.wait_for_unit(&format!("roundsman-failure@{unit}.service"), "inactive")?;
-        machine.write_file("/run/verdict", "0")?;
-        machine.succeed(["systemctl", "start", unit])?;
-        machine.succeed(["systemctl", "start", "roundsman-failure.service"])?;
-        let resolved = receiver.next_after(1)?;
-        assert_eq!(
-            state(&resolved)?,
-            ("failure.unit".into(), "resolved".into())
-        );
-
-        let arrivals = [firing, resolved];
-        verify(test, &arrivals)?;
-        assert_told(machine, &arrivals)?;
-        machine.wait_for("the figures on the exporter's page", PATIENCE, || {
-            let page = scrape(machine)?;
-            let shown = [
-                "roundsman_herald_delivered_total 2",
-                "roundsman_herald_parked_total 0",
-            ];
-            Ok(shown.iter().all(|line| page.contains(line)).then_some(()))
-        })
-    });
+/// Waits until whoever follows the events sees the one that has just arrived.
+fn seen_by(follower: &GuestProcess, machine: &Machine, arrival: &Arrival) -> Result<()> {
+    let uid = &arrival.headers["webhook-id"];
+    machine.wait_for("the event where events are followed", PATIENCE, || {
+        let shown = follower.stdout();
+        // The last line may be half of one.
+        let whole = shown.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let seen = lines(whole)?.iter().any(|event| event["uid"] == **uid);
+        Ok(seen.then_some(()))
+    })
 }
 
+/// A unit that fails and is well again as a file says.
+pub fn watch_demo(machine: &Machine) -> Result<()> {
+    machine.write_file("/etc/systemd/system/demo.service", FAILING)?;
+    machine.write_file("/run/verdict", "3")?;
+    machine.succeed(["systemctl", "daemon-reload"])?;
+    machine.succeed(["roundsman", "watch-unit", "demo.service"])?;
+    Ok(())
+}
+
+/// It fails.
+pub fn fail_demo(machine: &Machine) -> Result<()> {
+    let started = machine.run(["systemctl", "start", "demo.service"])?;
+    ensure!(!started.success(), "{started}");
+    Ok(())
+}
+
+/// It is well again, and that is noticed.
+pub fn mend_demo(machine: &Machine) -> Result<()> {
+    machine.wait_for_unit("roundsman-failure@demo.service.service", "inactive")?;
+    machine.write_file("/run/verdict", "0")?;
+    machine.succeed(["systemctl", "start", "demo.service"])?;
+    machine.succeed(["systemctl", "start", "roundsman-failure.service"])?;
+    Ok(())
+}
+
+/// The same events go to nobody, too.
+const LOST: &str = "\
+[triggers.lost]
+kinds = [\"failure.*\", \"hostmetrics.disk\"]
+endpoints = [\"lost\"]
+
+[endpoints.lost]
+url = \"http://127.0.0.1:9/in\"
+allow = [\"127.0.0.1/32\"]
+schedule = [\"1s\", \"1s\", \"1s\", \"1s\", \"1s\", \"1h\"]
+";
+
+/// The journal, the follower and the figures name the endpoint where nobody is.
+fn assert_lost(machine: &Machine, follower: &GuestProcess) -> Result<()> {
+    let down = machine.wait_for_entry(&[&format!("MESSAGE_ID={}", id::ENDPOINT_DOWN)], |_| true)?;
+    assert_eq!(down.get("ROUNDSMAN_ENDPOINT"), Some("lost"), "{down:?}");
+    let help = explanation(machine, id::ENDPOINT_DOWN)?;
+    ensure!(help.contains("roundsman endpoints"), "{help}");
+    machine.wait_for("its event where events are followed", PATIENCE, || {
+        let shown = follower.stdout();
+        let is_it = |line: &str| line.contains("herald.endpoint") && line.contains("lost");
+        Ok(shown.lines().any(is_it).then_some(()))
+    })?;
+    machine.wait_for("the figures on the exporter's page", PATIENCE, || {
+        let page = scrape(machine)?;
+        let shown = [
+            "roundsman_herald_delivered_total 4",
+            "roundsman_herald_parked_total 0",
+            "roundsman_herald_endpoint_up{endpoint=\"ops\"} 1",
+            "roundsman_herald_endpoint_up{endpoint=\"lost\"} 0",
+        ];
+        let missing = shown.into_iter().find(|line| !page.contains(line));
+        ensure!(missing.is_none(), "{missing:?} is not on the page");
+        Ok(Some(()))
+    })
+}
+
+/// All of it at once, from the package: what happens, who is told of it, and by what.
 #[test]
-fn a_disk_that_fills_and_is_emptied_is_two_webhooks_in_order() {
-    let test = "herald::a_disk_that_fills";
+fn a_host_in_trouble_tells_a_receiver_and_whoever_looks() {
+    let test = "herald::a_host_in_trouble";
     let options = Options::new(test).tmpfs("/srv/scratch", "8m");
     installed_on(options, |machine| {
-        let receiver = set_up(machine, "hostmetrics.disk")?;
+        machine.write_file("/etc/roundsman/herald.d/lost.toml", LOST)?;
+        let receiver = set_up(machine, &["failure.*", "hostmetrics.disk"])?;
+        let follower = machine
+            .command(["roundsman", "events", "--follow", "--output", "json"])
+            .spawn()?;
         machine.sh("head -c 8200000 /dev/zero >/srv/scratch/ballast")?;
         measure(machine)?;
+        let full = receiver.next_after(0)?;
+        assert_eq!(state(&full)?, ("hostmetrics.disk".into(), "firing".into()));
+        assert_eq!(full.json()?["data"]["subject"], "/srv/scratch", "{full:?}");
+        // It has begun to follow, so what comes now is followed and not looked up.
+        seen_by(&follower, machine, &full)?;
+
+        watch_demo(machine)?;
+        fail_demo(machine)?;
+        let failed = receiver.next_after(1)?;
+        assert_eq!(state(&failed)?, ("failure.unit".into(), "firing".into()));
+        ensure!(failed.body.contains("the disk is on fire"), "{failed:?}");
+        seen_by(&follower, machine, &failed)?;
+
+        mend_demo(machine)?;
+        let well = receiver.next_after(2)?;
+        assert_eq!(state(&well)?, ("failure.unit".into(), "resolved".into()));
+        seen_by(&follower, machine, &well)?;
+
         machine.succeed(["rm", "/srv/scratch/ballast"])?;
         measure(machine)?;
-        let resolved = receiver.next_after(1)?;
-        let firing = receiver.next_after(0)?;
-        for (arrival, word) in [(&firing, "firing"), (&resolved, "resolved")] {
-            let payload = arrival.json()?;
-            assert_eq!(payload["type"], "hostmetrics.disk");
-            assert_eq!(payload["data"]["subject"], "/srv/scratch", "{payload:#}");
-            assert_eq!(payload["data"]["state"], word);
-        }
-        let arrivals = [firing, resolved];
+        let empty = receiver.next_after(3)?;
+        let ended = ("hostmetrics.disk".into(), "resolved".into());
+        assert_eq!(state(&empty)?, ended);
+        seen_by(&follower, machine, &empty)?;
+
+        let arrivals = [full, failed, well, empty];
         verify(test, &arrivals)?;
-        assert_told(machine, &arrivals)
+        assert_told(machine, &arrivals)?;
+        assert_lost(machine, &follower)
     });
 }
 
@@ -166,20 +218,13 @@ fn a_disk_that_fills_and_is_emptied_is_two_webhooks_in_order() {
 fn an_endpoint_that_is_down_is_told_and_gets_all_of_it_later() {
     let test = "herald::an_endpoint_that_is_down";
     installed(test, |machine| {
-        let receiver = set_up(machine, "failure.*")?;
+        let receiver = set_up(machine, &["failure.*"])?;
         // A port where nobody is: the receiver's own, in a drop-in that sorts later.
         let elsewhere = "[endpoints.ops]\nurl = \"http://127.0.0.1:9/in\"\nschedule = [\"1s\"]\n";
         machine.write_file("/etc/roundsman/herald.d/zz-down.toml", elsewhere)?;
         machine.succeed(["systemctl", "reload", HERALD])?;
-        machine.write_file("/etc/systemd/system/demo.service", FAILING)?;
-        machine.write_file("/run/verdict", "3")?;
-        machine.succeed(["systemctl", "daemon-reload"])?;
-        machine.succeed(["roundsman", "watch-unit", "demo.service"])?;
-        ensure!(
-            !machine
-                .run(["systemctl", "start", "demo.service"])?
-                .success()
-        );
+        watch_demo(machine)?;
+        fail_demo(machine)?;
         let waits = || {
             let listed = lines(&machine.succeed(["roundsman", "deliveries", "--json"])?)?;
             let refused = listed.iter().any(|one| one["last_error"].is_string());
@@ -202,7 +247,7 @@ fn an_endpoint_that_is_down_is_told_and_gets_all_of_it_later() {
 #[test]
 fn a_wrong_endpoint_costs_itself_and_is_named() {
     installed("herald::a_wrong_endpoint", |machine| {
-        let receiver = set_up(machine, "failure.*")?;
+        let receiver = set_up(machine, &["failure.*"])?;
         machine.write_file(
             "/etc/roundsman/herald.d/wrong.toml",
             "[endpoints.wrong]\nurl = \"ftp://nowhere\"\n",

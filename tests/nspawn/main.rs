@@ -11,6 +11,7 @@ mod herald;
 mod installed;
 mod janitor;
 mod lifecycle;
+mod mail;
 mod package;
 mod page;
 mod prometheus;

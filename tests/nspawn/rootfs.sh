@@ -9,7 +9,8 @@ export LC_ALL=C.UTF-8
 
 cache=$(mkdir -p "${1:?usage: rootfs.sh CACHE_DIRECTORY}" && cd "$1" && pwd)
 
-packages=systemd,systemd-sysv,dbus,polkitd,procps,iproute2,sqlite3,less
+# OpenSMTPD is there to be started by the test that hands mail in; it needs users of its own.
+packages=systemd,systemd-sysv,dbus,polkitd,procps,iproute2,sqlite3,less,opensmtpd
 # Programs of others that the suite is compared with: only the binaries, never as services.
 peers='prometheus prometheus-node-exporter prometheus-alertmanager'
 peer_binaries='prometheus promtool prometheus-node-exporter prometheus-alertmanager'
@@ -67,7 +68,8 @@ printf '%s\n' "$sources" | mmdebstrap --mode=root --variant=minbase \
     --include="$packages" --aptopt="$settings" \
     --customize-hook='rm -f "$1/etc/hostname" "$1/etc/resolv.conf"
         printf "127.0.0.1 localhost\n::1 localhost\n" >"$1/etc/hosts"' \
-    --customize-hook='systemctl --root="$1" mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer' \
+    --customize-hook='systemctl --root="$1" mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer &&
+        systemctl --root="$1" disable opensmtpd.service' \
     --customize-hook='mkdir -p "$1/opt/peers/bin" "$1/tmp/peers" && cd "$1/tmp/peers" &&
         APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get download -qq '"$peers"' &&
         for deb in *.deb; do dpkg-deb -x "$deb" .; done &&

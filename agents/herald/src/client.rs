@@ -18,7 +18,7 @@ use std::time::Duration;
 use http_body_util::Full;
 use hyper::Uri;
 use hyper::body::Bytes;
-use hyper_util::client::legacy;
+use hyper_util::client::legacy::{self, connect::Connect};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
 use tokio_rustls::rustls;
@@ -120,16 +120,11 @@ pub enum Outcome {
     },
 }
 
-type Pool = legacy::Client<Dialler, Full<Bytes>>;
+type Pool<C> = legacy::Client<C, Full<Bytes>>;
 
 /// Sends requests to one endpoint and keeps its connections.
 #[derive(Clone)]
-pub struct Client {
-    kept: Pool,
-    /// Opens a connection for each request.
-    fresh: Pool,
-    total_timeout: Duration,
-}
+pub struct Client(Over<Dialler>);
 
 impl Client {
     /// A client that reaches its endpoint as `settings` say. It connects to nobody yet.
@@ -143,17 +138,42 @@ impl Client {
     }
 
     fn of(dialler: &Dialler, settings: &Settings) -> Self {
-        Self {
-            kept: pool(dialler, settings.max_idle),
-            fresh: pool(dialler, 0),
-            total_timeout: settings.total_timeout,
-        }
+        Self(Over::new(
+            dialler,
+            settings.max_idle,
+            settings.total_timeout,
+        ))
     }
 
     /// Sends `request` and waits for the end of the answer, at most for the total timeout.
     ///
     /// A request that met a kept connection which the receiver was just closing is sent once more,
     /// on a new connection, if not a byte of an answer had come.
+    pub async fn send(&self, request: Request) -> Outcome {
+        self.0.send(request).await
+    }
+}
+
+/// A client over connections that somebody else makes: those of the fuzz target have no network.
+#[derive(Clone)]
+pub struct Over<C> {
+    kept: Pool<C>,
+    /// Opens a connection for each request.
+    fresh: Pool<C>,
+    total_timeout: Duration,
+}
+
+impl<C: Connect + Clone + Send + Sync + 'static> Over<C> {
+    /// A client that keeps so many connections, and waits so long for the end of an answer.
+    pub fn new(connector: &C, max_idle: usize, total_timeout: Duration) -> Self {
+        Self {
+            kept: pool(connector, max_idle),
+            fresh: pool(connector, 0),
+            total_timeout,
+        }
+    }
+
+    /// As [`Client::send`].
     pub async fn send(&self, request: Request) -> Outcome {
         let began = Instant::now();
         let ends = began + self.total_timeout;
@@ -192,7 +212,7 @@ impl Client {
     }
 }
 
-fn pool(dialler: &Dialler, max_idle: usize) -> Pool {
+fn pool<C: Connect + Clone>(connector: &C, max_idle: usize) -> Pool<C> {
     legacy::Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE)
@@ -201,7 +221,7 @@ fn pool(dialler: &Dialler, max_idle: usize) -> Pool {
         .http1_max_headers(ANSWER_HEADERS)
         // It would repeat as often as there are kept connections; see `send`.
         .retry_canceled_requests(false)
-        .build(dialler.clone())
+        .build(connector.clone())
 }
 
 #[cfg(test)]

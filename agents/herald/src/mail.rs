@@ -5,7 +5,7 @@
 
 mod line;
 mod session;
-mod starttls;
+pub mod starttls;
 mod writer;
 
 use std::time::Duration;

@@ -149,8 +149,17 @@ fn read(path: &Path) -> Result<Silence, Finding> {
         return Err(wrong("", "has no good name".into(), remedy));
     }
     let text = text(path).map_err(|error| wrong("", error.to_string(), "make it readable"))?;
-    let file: SilenceFile = toml::from_str(&text).map_err(|error| {
-        let key = error.span().and_then(|span| key_at(&text, span.start));
+    parse(path, name, &text)
+}
+
+/// The silence of this name that a file's text is.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn parse(path: &Path, name: &str, text: &str) -> Result<Silence, Finding> {
+    let wrong = |key: &str, reason: String, remedy: &str| finding(path, key, reason, remedy);
+    let file: SilenceFile = toml::from_str(text).map_err(|error| {
+        let key = error.span().and_then(|span| key_at(text, span.start));
         wrong(
             &key.unwrap_or_default(),
             error.message().to_owned(),
@@ -237,8 +246,13 @@ mod tests {
     }
 
     /// Name, text, and the key that is wrong; by name.
-    const CASES: [(&str, &str, Option<&str>); 9] = [
+    const CASES: [(&str, &str, Option<&str>); 10] = [
         ("a b.toml", "REST", Some("")),
+        (
+            "ancient.toml",
+            "reason = 'x'\nuntil = '-009999-01-02T01:59:59Z'\n",
+            Some("until"),
+        ),
         ("endless.toml", "reason = 'x'\n", Some("until")),
         ("good.toml", "kinds = ['x.*']\nREST", None),
         (

@@ -5,9 +5,9 @@
 
 use hyper::Uri;
 use libfuzzer_sys::{Corpus, fuzz_target};
-use roundsman_herald::config::Settings;
+use roundsman_herald::config::{Settings, mailbox};
 use roundsman_herald::format::{Options, Renderer};
-use roundsman_herald::guard::Net;
+use roundsman_herald::guard::{Host, Net};
 use roundsman_herald::matching::Matcher;
 use roundsman_kit::config::Config;
 
@@ -26,8 +26,17 @@ fuzz_target!(|text: &str| -> Corpus {
         assert!(Matcher::new(trigger).is_ok());
     }
     for endpoint in settings.endpoints.values() {
-        let uri: Result<Uri, _> = endpoint.url.parse();
-        assert!(uri.is_ok_and(|uri| uri.host().is_some()));
+        match &endpoint.mail {
+            Some(mail) => {
+                let boxes = mail.to.iter().chain([&mail.from]);
+                assert!(boxes.into_iter().all(|name| mailbox(name).is_ok()));
+                assert!(Host::parse(&mail.server).is_ok() && mail.port() != 0);
+            }
+            None => {
+                let uri: Result<Uri, _> = endpoint.url.parse();
+                assert!(uri.is_ok_and(|uri| uri.host().is_some()));
+            }
+        }
         assert!(endpoint.allow.iter().all(|net| net.parse::<Net>().is_ok()));
         let options = Options {
             topic: endpoint.topic.as_deref(),

@@ -7,7 +7,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::http::Extensions;
 use hyper::{Method, Response};
-use hyper_util::client::legacy::connect::{Connected, capture_connection};
+use hyper_util::client::legacy::connect::{Connect, Connected, capture_connection};
 use tokio::select;
 use tokio::time::{Instant, timeout_at};
 
@@ -50,7 +50,11 @@ impl From<Fault> for Lost {
 }
 
 /// Sends `request` and waits for the head of the answer.
-pub(super) async fn ask(pool: &Pool, request: &Request, ends: Instant) -> Result<Answer, Lost> {
+pub(super) async fn ask<C: Connect + Clone + Send + Sync + 'static>(
+    pool: &Pool<C>,
+    request: &Request,
+    ends: Instant,
+) -> Result<Answer, Lost> {
     let mut built = build(request)?;
     let mut capture = capture_connection(&mut built);
     let mut asked = pin!(pool.request(built));

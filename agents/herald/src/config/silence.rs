@@ -2,7 +2,7 @@
 
 use roundsman_kit::clock::Timestamp;
 
-use super::trigger::with_conditions;
+use super::trigger::{time, with_conditions};
 
 with_conditions! {
     /// The keys of a file in `silences.d`: which events wait, until when, and why.
@@ -25,10 +25,8 @@ impl TryFrom<String> for Until {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        match text.parse::<jiff::Timestamp>() {
-            Ok(time) => Ok(Self(Timestamp(time.as_millisecond()))),
-            Err(_) => Err(format!("\"{text}\" is no time as 2026-11-21T08:00:00Z")),
-        }
+        let time = time(&text).map(Self);
+        time.ok_or_else(|| format!("\"{text}\" is no time as 2026-11-21T08:00:00Z"))
     }
 }
 

@@ -96,6 +96,12 @@ pub enum Want {
     Fits(String),
 }
 
+/// A time as it is written, from 1970 on: one of a year before 0 could not be written again.
+pub(super) fn time(text: &str) -> Option<Timestamp> {
+    let time = text.parse::<jiff::Timestamp>().ok()?;
+    (time.as_millisecond() >= 0).then(|| Timestamp(time.as_millisecond()))
+}
+
 /// Where a new trigger begins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -116,12 +122,11 @@ impl TryFrom<String> for Start {
         match text.as_str() {
             "now" => Ok(Self::Now),
             "oldest" => Ok(Self::Oldest),
-            time => match time.parse::<jiff::Timestamp>() {
-                Ok(time) => Ok(Self::Time(Timestamp(time.as_millisecond()))),
-                Err(_) => Err(format!(
+            other => time(other).map(Self::Time).ok_or_else(|| {
+                format!(
                     "\"{text}\" is neither \"now\" nor \"oldest\" nor a time as 2026-11-20T08:00:00Z"
-                )),
-            },
+                )
+            }),
         }
     }
 }

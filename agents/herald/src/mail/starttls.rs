@@ -2,8 +2,7 @@
 //! belongs to TLS, so that nobody on the way can slip a word of theirs into the dialogue.
 
 use lettre::transport::smtp::extension::ClientId;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::quoted;
 use crate::client::Fault;
@@ -18,7 +17,13 @@ struct Reply {
 }
 
 /// Has the server wait for TLS.
-pub async fn ask(tcp: &mut TcpStream, hello: &ClientId) -> Result<(), Fault> {
+///
+/// # Errors
+/// It does not, or the connection ends.
+pub async fn ask(
+    tcp: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    hello: &ClientId,
+) -> Result<(), Fault> {
     expect(220, "the connection", hear(tcp).await?)?;
     say(tcp, &format!("EHLO {hello}\r\n")).await?;
     let offer = expect(250, "EHLO", hear(tcp).await?)?;
@@ -41,12 +46,12 @@ fn expect(code: u16, to: &str, reply: Reply) -> Result<Reply, Fault> {
     )))
 }
 
-async fn say(tcp: &mut TcpStream, command: &str) -> Result<(), Fault> {
+async fn say(tcp: &mut (impl AsyncWrite + Unpin), command: &str) -> Result<(), Fault> {
     let said = tcp.write_all(command.as_bytes()).await;
     said.map_err(|error| Fault::Reset(error.to_string()))
 }
 
-async fn hear(tcp: &mut TcpStream) -> Result<Reply, Fault> {
+async fn hear(tcp: &mut (impl AsyncRead + Unpin)) -> Result<Reply, Fault> {
     let mut lines = Vec::new();
     let mut room = HEARD;
     loop {
@@ -67,7 +72,7 @@ fn split(line: &str) -> Option<(u16, &str)> {
     sound.then(|| Some((code.parse().ok()?, rest)))?
 }
 
-async fn line(tcp: &mut TcpStream, room: &mut usize) -> Result<String, Fault> {
+async fn line(tcp: &mut (impl AsyncRead + Unpin), room: &mut usize) -> Result<String, Fault> {
     let mut line = Vec::new();
     loop {
         let byte = tcp.read_u8().await;
