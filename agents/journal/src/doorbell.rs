@@ -62,6 +62,7 @@ pub(crate) struct Doorbell {
     period: Duration,
     listed: Instant,
     looks_left: u8,
+    expects_more: bool,
 }
 
 struct Watch {
@@ -87,17 +88,31 @@ impl Doorbell {
             period: Duration::ZERO,
             listed: Instant::now(),
             looks_left: 0,
+            expects_more: false,
         };
         doorbell.tick();
         Ok(doorbell)
     }
 
-    /// Watches these directories from now on, and where one does not exist, for it to come.
-    pub fn watch<'a>(&mut self, directories: impl Iterator<Item = &'a Path>) {
+    /// The directories are being listed. What comes from now on is heard, or seen by that.
+    pub fn begin_listing(&mut self) {
         self.listed = Instant::now();
         self.looks_left = self.looks_left.saturating_sub(1);
+        self.expects_more = false;
+    }
+
+    /// They were.
+    pub fn end_listing(&mut self) {
+        if !self.expects_more {
+            self.looks_left = 0;
+        }
+    }
+
+    /// Watches these directories from now on, and where one does not exist, for it to come. True
+    /// if a watch is new: what came before it was not heard.
+    pub fn watch<'a>(&mut self, directories: impl Iterator<Item = &'a Path>) -> bool {
         if self.deafness.is_some() && self.watches.is_empty() {
-            return;
+            return false;
         }
         let wanted: Vec<(&Path, Option<OsString>)> = directories.filter_map(existing).collect();
         let descriptor = &self.descriptor;
@@ -113,12 +128,15 @@ impl Doorbell {
             }
             is_wanted
         });
+        let mut is_new = false;
         for (path, awaited) in wanted {
             let is_known = |watch: &Watch| *watch.path == *path && watch.awaited == awaited;
             if !self.watches.iter().any(is_known) {
                 self.add(path, awaited);
+                is_new = true;
             }
         }
+        is_new
     }
 
     fn add(&mut self, path: &Path, awaited: Option<OsString>) {
@@ -176,6 +194,7 @@ impl Doorbell {
 
     /// A file or directory is just being made: looks again soon.
     pub fn expect_more(&mut self) {
+        self.expects_more = true;
         if self.looks_left == 0 {
             self.looks_left = MOST_LOOKS;
         }
@@ -184,7 +203,7 @@ impl Doorbell {
     /// Whether to look at the directories although nothing was heard.
     pub fn is_listing_due(&self) -> bool {
         let since = self.listed.elapsed();
-        (self.looks_left > 1 && since >= SOON) || (self.deafness.is_some() && since >= DEAF)
+        (self.looks_left > 0 && since >= SOON) || (self.deafness.is_some() && since >= DEAF)
     }
 
     /// An entry came.
@@ -206,7 +225,7 @@ impl Doorbell {
     /// How long to wait; None: the descriptor alone wakes.
     pub fn period(&self) -> Option<Duration> {
         match self.pace {
-            Pace::Eco if self.deafness.is_none() => (self.looks_left > 1).then_some(SOON),
+            Pace::Eco if self.deafness.is_none() => (self.looks_left > 0).then_some(SOON),
             _ => Some(self.period),
         }
     }

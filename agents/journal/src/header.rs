@@ -52,7 +52,8 @@ impl Header {
         if signature != SIGNATURE {
             return Err(Why::NotAJournal("wrong signature"));
         }
-        let header = Self::fields(bytes).ok_or(Why::NotAJournal("the header ends early"))?;
+        let known = bytes.get(..SHORTEST);
+        let header = known.and_then(Self::fields).ok_or(Why::NotAJournal("the header ends early"))?;
         let flags = u32_at(bytes, 12).unwrap_or(u32::MAX);
         if flags & !KNOWN_FLAGS != 0 {
             return Err(Why::UnknownFlags(flags & !KNOWN_FLAGS));

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::Id;
-use crate::directory::Sources;
+use crate::directory::{Directory, Sources};
 use crate::doorbell::{Doorbell, Pace};
 use crate::entry::Entry;
 use crate::error::Fault;
@@ -223,8 +223,8 @@ impl Journal {
 
     /// Takes up the files that have come, and lets go of those that have gone.
     fn list(&mut self) {
-        let directories = self.sources.directories();
-        self.doorbell.watch(directories.iter().map(|directory| directory.path.as_path()));
+        self.doorbell.begin_listing();
+        let directories = self.watched_directories();
         let mut listed = HashSet::new();
         for directory in &directories {
             match self.sources.files(directory) {
@@ -258,6 +258,21 @@ impl Journal {
             }
             family.forget_gone(self.done.values().map(|done| done.seqnum_id).collect());
         }
+        self.doorbell.end_listing();
+    }
+
+    /// The directories, each of them watched before it is read.
+    fn watched_directories(&mut self) -> Vec<Directory> {
+        let mut directories = self.sources.directories();
+        // One directory may come after the other: root, journal, machine.
+        for _ in 0..8 {
+            let paths = directories.iter().map(|directory| directory.path.as_path());
+            if !self.doorbell.watch(paths) {
+                break;
+            }
+            directories = self.sources.directories();
+        }
+        directories
     }
 }
 

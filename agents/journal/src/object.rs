@@ -82,10 +82,14 @@ impl Head {
     }
 }
 
+/// Bytes of one item of an entry.
+pub(crate) fn item_width(is_compact: bool) -> usize {
+    if is_compact { 4 } else { 16 }
+}
+
 /// The offsets of the data objects of an entry; `items` is the object behind its fixed part.
 pub(crate) fn items(items: &[u8], is_compact: bool) -> impl Iterator<Item = u64> + '_ {
-    let width = if is_compact { 4 } else { 16 };
-    items.chunks_exact(width).map(move |item| offset(item, is_compact))
+    items.chunks_exact(item_width(is_compact)).map(move |item| offset(item, is_compact))
 }
 
 /// One offset, in the short or the long form.

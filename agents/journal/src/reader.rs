@@ -8,7 +8,7 @@ use crate::class::Classes;
 use crate::error::Fault;
 use crate::file::JournalFile;
 use crate::filter::{Filter, KNOWN, WANTED};
-use crate::object::{ENTRY, HEADER, Head, KIND_DATA, KIND_ENTRY, LARGEST_ENTRY, Object, items, payload_at};
+use crate::object::{ENTRY, HEADER, Head, KIND_DATA, KIND_ENTRY, LARGEST_ENTRY, Object, item_width, items, payload_at};
 use crate::position::Position;
 use crate::values::{Place, Values, name};
 use crate::window::Window;
@@ -54,6 +54,8 @@ pub(crate) struct Reader {
     /// Entries before it.
     seen: u64,
     last: Option<Found>,
+    /// No entry up to here is tried again.
+    tried: u64,
     pending: Option<Found>,
     items: Vec<(u64, u8)>,
     taken: Vec<Taken>,
@@ -70,6 +72,7 @@ impl Reader {
             values: Values::default(),
             seen: 0,
             last: None,
+            tried: 0,
             pending: None,
             items: Vec::new(),
             taken: Vec::new(),
@@ -182,7 +185,7 @@ impl Reader {
     }
 
     fn entry(&mut self, object: Object) -> Result<Found, Fault> {
-        if object.size < ENTRY || object.size > LARGEST_ENTRY {
+        if !has_entry_size(&self.file, object.size) {
             return Err(Fault::Damaged("impossible size of an entry"));
         }
         let bytes = self.window.get(&self.file, self.offset, object.size as usize)?;
@@ -192,7 +195,7 @@ impl Reader {
             size: object.size,
             number: self.seen + 1,
         };
-        in_order(self.last, entry)
+        in_order(&self.file, self.last, entry)
     }
 
     /// Classifies the data object at the walk's place, unless it is damaged: an entry that needs
@@ -299,12 +302,13 @@ impl Reader {
             return Err(Fault::Deleted);
         }
         let (last, mut next) = (self.last, None);
+        let tried = last.map_or(0, |last| last.offset).max(self.tried);
         let walked = self.file.entry_offsets(&mut |number, offset| {
-            if last.is_some_and(|last| offset <= last.offset) {
+            if offset <= tried {
                 return true;
             }
             let entry = found(&self.file, offset, number + 1);
-            next = entry.and_then(|entry| in_order(last, entry)).ok();
+            next = entry.and_then(|entry| in_order(&self.file, last, entry)).ok();
             next.is_none()
         });
         if let Err(fatal @ (Fault::Io(_) | Fault::Deleted)) = walked {
@@ -314,10 +318,15 @@ impl Reader {
         let lost = end.saturating_sub(self.seen);
         self.seen = end;
         if let Some(entry) = next {
-            self.offset = entry.offset;
+            (self.offset, self.tried) = (entry.offset, entry.offset);
         }
         Ok(lost)
     }
+}
+
+fn has_entry_size(file: &JournalFile, size: u64) -> bool {
+    let width = item_width(file.header.is_compact) as u64;
+    (ENTRY..=LARGEST_ENTRY).contains(&size) && (size - ENTRY).is_multiple_of(width)
 }
 
 /// The entry at `offset`, by its own bytes.
@@ -325,17 +334,17 @@ fn found(file: &JournalFile, offset: u64, number: u64) -> Result<Found, Fault> {
     let mut bytes = [0; ENTRY as usize];
     file.read_exact(&mut bytes, offset)?;
     let object = Object::parse(&bytes, file.room(offset))?;
-    let is_entry = object.kind == KIND_ENTRY && (ENTRY..=LARGEST_ENTRY).contains(&object.size);
+    let is_entry = object.kind == KIND_ENTRY && has_entry_size(file, object.size);
     let head = Head::parse(&bytes).filter(|_| is_entry && offset.is_multiple_of(8));
     let head = head.ok_or(Fault::Damaged("no entry where one should be"))?;
     Ok(Found { head, offset, size: object.size, number })
 }
 
-fn in_order(last: Option<Found>, entry: Found) -> Result<Found, Fault> {
-    match last {
-        Some(last) if entry.head.seqnum <= last.head.seqnum || entry.offset <= last.offset => {
-            Err(Fault::Damaged("entries out of order"))
-        }
-        _ => Ok(entry),
+fn in_order(file: &JournalFile, last: Option<Found>, entry: Found) -> Result<Found, Fault> {
+    let (seqnum, offset) = last.map_or((0, 0), |last| (last.head.seqnum, last.offset));
+    let is_next = entry.head.seqnum > seqnum && entry.offset > offset;
+    match is_next && entry.head.seqnum <= file.header.tail_seqnum {
+        true => Ok(entry),
+        false => Err(Fault::Damaged("entries out of order")),
     }
 }
