@@ -6,7 +6,9 @@ use std::io::{self, BufWriter, Write};
 use roundsman_journal::{Entry, Filter, Journal, Pace, Read, Sources, Start};
 
 fn main() -> io::Result<()> {
-    let directory = std::env::args_os().nth(1).unwrap_or_else(|| "/var/log/journal".into());
+    let directory = std::env::args_os()
+        .nth(1)
+        .unwrap_or_else(|| "/var/log/journal".into());
     let sources = Sources::none().persistent(directory);
     let mut journal = Journal::open(sources, Filter::new(), Start::Oldest, Pace::Normal)?;
     let mut out = BufWriter::new(io::stdout().lock());

@@ -30,9 +30,25 @@ impl Journal {
             Ok(None) if listed.is_active => return self.doorbell.expect_more(),
             Ok(None) => {
                 let why = Why::NotAJournal("it is empty");
-                return self.refuse(directory, Refused { path: listed.path, why }, stamp);
+                return self.refuse(
+                    directory,
+                    Refused {
+                        path: listed.path,
+                        why,
+                    },
+                    stamp,
+                );
             }
-            Err(why) => return self.refuse(directory, Refused { path: listed.path, why }, stamp),
+            Err(why) => {
+                return self.refuse(
+                    directory,
+                    Refused {
+                        path: listed.path,
+                        why,
+                    },
+                    stamp,
+                );
+            }
         };
         // Replaced since the listing.
         if file.inode().ok() != Some(listed.inode) {
@@ -51,7 +67,9 @@ impl Journal {
     fn knows_again(&mut self, listed: &Listed) -> bool {
         for (_, family) in &mut self.families {
             let same = |slot: &Slot| slot.inode == listed.inode;
-            let Some(at) = family.slots.iter().position(same) else { continue };
+            let Some(at) = family.slots.iter().position(same) else {
+                continue;
+            };
             let slot = &mut family.slots[at];
             let is_it = match &slot.state {
                 // An open file keeps its inode.
@@ -83,9 +101,8 @@ impl Journal {
         let number = family.stream(header.seqnum_id, || left_at(start, header.seqnum_id));
         let stream = &mut family.streams[number];
         stream.has_system |= !listed.is_user;
-        let is_over = header.n_entries == 0
-            || stream.has_read(&header)
-            || header.tail_realtime < since;
+        let is_over =
+            header.n_entries == 0 || stream.has_read(&header) || header.tail_realtime < since;
         let state = if !listed.is_active && is_over {
             State::Finished
         } else if *start == Start::End {
@@ -93,7 +110,10 @@ impl Journal {
             match reader.skip_to_end() {
                 Some(entry) => {
                     let position = position(&reader, &entry, directory.is_volatile);
-                    if stream.last.is_none_or(|last| last.realtime <= position.realtime) {
+                    if stream
+                        .last
+                        .is_none_or(|last| last.realtime <= position.realtime)
+                    {
                         stream.last = Some(position);
                     }
                 }
@@ -147,7 +167,9 @@ impl Journal {
             _ => Vec::new(),
         };
         let is_found = |families: &[(String, Family)], id: Id| {
-            families.iter().any(|(_, family)| family.streams.iter().any(|stream| stream.id == id))
+            families
+                .iter()
+                .any(|(_, family)| family.streams.iter().any(|stream| stream.id == id))
         };
         let has_persistent = self
             .families
@@ -197,13 +219,21 @@ fn family<'a>(
 }
 
 fn left_at(start: &Start, seqnum_id: Id) -> Option<Position> {
-    let Start::After(bookmark) = start else { return None };
+    let Start::After(bookmark) = start else {
+        return None;
+    };
     let mut positions = bookmark.positions.iter();
-    positions.find(|position| position.seqnum_id == seqnum_id).copied()
+    positions
+        .find(|position| position.seqnum_id == seqnum_id)
+        .copied()
 }
 
 /// The position behind an entry.
-pub(crate) fn position(reader: &Reader, entry: &crate::reader::Found, is_volatile: bool) -> Position {
+pub(crate) fn position(
+    reader: &Reader,
+    entry: &crate::reader::Found,
+    is_volatile: bool,
+) -> Position {
     let (header, head) = (&reader.file.header, &entry.head);
     Position {
         machine: header.machine_id,

@@ -31,7 +31,12 @@ impl Default for Sources {
 impl Sources {
     /// No directory yet.
     pub fn none() -> Self {
-        Self { roots: Vec::new(), users: true, namespaces: false, remote: false }
+        Self {
+            roots: Vec::new(),
+            users: true,
+            namespaces: false,
+            remote: false,
+        }
     }
 
     /// Reads a directory such as `/var/log/journal`: its own files, and those of the directories
@@ -81,7 +86,9 @@ impl Sources {
                 is_volatile: *is_volatile,
             };
             found.push(directory(root.clone(), root.display().to_string(), false));
-            let Ok(entries) = fs::read_dir(root) else { continue };
+            let Ok(entries) = fs::read_dir(root) else {
+                continue;
+            };
             let mut names: Vec<String> = entries
                 .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
                 .filter(|name| self.takes_directory(name))
@@ -106,7 +113,10 @@ impl Sources {
 
     /// The journal files of a directory.
     pub(crate) fn files(&self, directory: &Directory) -> Result<Vec<Listed>, Refused> {
-        let refused = |error| Refused { path: directory.path.clone(), why: Why::from_io(error) };
+        let refused = |error| Refused {
+            path: directory.path.clone(),
+            why: Why::from_io(error),
+        };
         let entries = match fs::read_dir(&directory.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.map_err(refused)?,
@@ -115,13 +125,17 @@ impl Sources {
         for entry in entries.take(MOST_FILES) {
             let entry = entry.map_err(refused)?;
             let name = entry.file_name();
-            let Some(name) = name.to_str().filter(|name| is_journal(name)) else { continue };
+            let Some(name) = name.to_str().filter(|name| is_journal(name)) else {
+                continue;
+            };
             let is_user = name.starts_with("user-");
             if is_user && !self.users {
                 continue;
             }
             // Gone since the listing: nothing to read.
-            let Ok(metadata) = fs::metadata(entry.path()) else { continue };
+            let Ok(metadata) = fs::metadata(entry.path()) else {
+                continue;
+            };
             files.push(Listed {
                 path: entry.path(),
                 is_user,

@@ -57,8 +57,9 @@ pub(crate) struct Doorbell {
     descriptor: OwnedFd,
     watches: Vec<Watch>,
     deafness: Option<io::Error>,
-    /// The last entry, or the start.
+    /// Near the last entry, or the start.
     stirred: Instant,
+    is_stirred: bool,
     period: Duration,
     listed: Instant,
     looks_left: u8,
@@ -85,6 +86,7 @@ impl Doorbell {
             watches: Vec::new(),
             deafness,
             stirred: Instant::now(),
+            is_stirred: false,
             period: Duration::ZERO,
             listed: Instant::now(),
             looks_left: 0,
@@ -145,7 +147,11 @@ impl Doorbell {
             _ => CHANGES,
         };
         match inotify::add_watch(&self.descriptor, path, flags) {
-            Ok(number) => self.watches.push(Watch { path: path.to_path_buf(), number, awaited }),
+            Ok(number) => self.watches.push(Watch {
+                path: path.to_path_buf(),
+                number,
+                awaited,
+            }),
             // Gone in the meantime: what is above tells.
             Err(Errno::NOENT | Errno::NOTDIR) => self.expect_more(),
             Err(errno) => self.deafness = Some(errno.into()),
@@ -206,13 +212,16 @@ impl Doorbell {
         (self.looks_left > 0 && since >= SOON) || (self.deafness.is_some() && since >= DEAF)
     }
 
-    /// An entry came.
+    /// An entry came. The clock is read later, once for many of them.
     pub fn stir(&mut self) {
-        self.stirred = Instant::now();
+        self.is_stirred = true;
     }
 
     /// The caller has waited: the next pause may be longer.
     pub fn tick(&mut self) {
+        if std::mem::take(&mut self.is_stirred) {
+            self.stirred = Instant::now();
+        }
         self.period = match self.pace {
             Pace::Eco => LONGEST,
             Pace::Normal if self.stirred.elapsed() < QUIET => Duration::from_millis(50),
@@ -245,6 +254,9 @@ impl AsFd for Doorbell {
 fn existing(path: &Path) -> Option<(&Path, Option<OsString>)> {
     let nearest = path.ancestors().find(|path| path.is_dir())?;
     let rest = path.strip_prefix(nearest).ok()?;
-    let missing = rest.components().next().map(|name| name.as_os_str().to_owned());
+    let missing = rest
+        .components()
+        .next()
+        .map(|name| name.as_os_str().to_owned());
     Some((nearest, missing))
 }

@@ -45,7 +45,9 @@ impl<'a> Entry<'a> {
     /// The first value of a field.
     pub fn field(&self, name: &str) -> Option<&'a [u8]> {
         let mut fields = self.fields();
-        fields.find(|field| field.name == name.as_bytes()).map(|field| field.value)
+        fields
+            .find(|field| field.name == name.as_bytes())
+            .map(|field| field.value)
     }
 
     /// Fields that are lost because the file is damaged.

@@ -35,7 +35,9 @@ pub enum Why {
     NoPermission,
     /// The file uses features of the format that this reader does not know: reading on would be
     /// guessing.
-    #[error("it needs features of the format that this reader does not know: incompatible flags {0:#x}")]
+    #[error(
+        "it needs features of the format that this reader does not know: incompatible flags {0:#x}"
+    )]
     UnknownFlags(u32),
     /// It is not a journal file, or its header is destroyed.
     #[error("not a journal file: {0}")]

@@ -29,7 +29,10 @@ pub(crate) struct Slot {
 
 pub(crate) enum State {
     /// Its turn has not come: it is closed. This is what its header said.
-    Waiting { entries: u64, key: Key },
+    Waiting {
+        entries: u64,
+        key: Key,
+    },
     Open(Box<Reader>),
     /// Nothing more comes from it.
     Finished,
@@ -86,7 +89,8 @@ impl Family {
     pub fn note(&mut self, position: &Position) {
         let tier = usize::from(position.is_volatile);
         self.frontiers[tier].pass(position.boot, position.monotonic, position.xor_hash);
-        self.counters.set(position.boot, position.is_volatile, position.seqnum);
+        self.counters
+            .set(position.boot, position.is_volatile, position.seqnum);
     }
 
     pub fn next(
@@ -172,7 +176,9 @@ impl Family {
         loop {
             let (mut best, mut second): (Option<(usize, Key)>, Option<Key>) = (None, None);
             for at in 0..self.slots.len() {
-                let Some(key) = self.key(at, filter, notices) else { continue };
+                let Some(key) = self.key(at, filter, notices) else {
+                    continue;
+                };
                 match best {
                     Some((_, first)) if !key.is_before(&first) => {
                         if second.is_none_or(|second| key.is_before(&second)) {
@@ -200,7 +206,12 @@ impl Family {
         }
     }
 
-    fn key(&mut self, at: usize, filter: &mut Filter, notices: &mut VecDeque<Notice>) -> Option<Key> {
+    fn key(
+        &mut self,
+        at: usize,
+        filter: &mut Filter,
+        notices: &mut VecDeque<Notice>,
+    ) -> Option<Key> {
         if let State::Waiting { key, .. } = &self.slots[at].state {
             return Some(*key);
         }
@@ -208,7 +219,12 @@ impl Family {
         Some(Key::of(self.slots[at].stream, &entry))
     }
 
-    fn look(&mut self, at: usize, filter: &mut Filter, notices: &mut VecDeque<Notice>) -> Option<Found> {
+    fn look(
+        &mut self,
+        at: usize,
+        filter: &mut Filter,
+        notices: &mut VecDeque<Notice>,
+    ) -> Option<Found> {
         loop {
             let looked = self.slots.get_mut(at)?.reader()?.look(filter);
             match looked {
@@ -267,7 +283,10 @@ impl Family {
             }
             Fault::Io(error) => {
                 let error = std::io::Error::new(error.kind(), error.to_string());
-                notices.push_back(Notice::Refused(Refused { path, why: Why::from_io(error) }));
+                notices.push_back(Notice::Refused(Refused {
+                    path,
+                    why: Why::from_io(error),
+                }));
             }
         }
         slot.state = State::Finished;
@@ -280,10 +299,14 @@ impl Family {
         for at in 0..self.slots.len() {
             let slot = &mut self.slots[at];
             let is_active = slot.is_active;
-            let Some(reader) = slot.reader() else { continue };
+            let Some(reader) = slot.reader() else {
+                continue;
+            };
             match reader.refresh() {
                 Ok(true) => has_grown = true,
-                Ok(false) if reader.is_drained() && (!is_active || reader.file.header.is_archived) => {
+                Ok(false)
+                    if reader.is_drained() && (!is_active || reader.file.header.is_archived) =>
+                {
                     slot.state = State::Finished;
                     self.has_ended = true;
                 }
@@ -307,11 +330,15 @@ impl Family {
 
     /// Forgets streams without files, but for the newest: a bookmark need not know them.
     pub fn forget_gone(&mut self, done: HashSet<Id>) {
-        let newest = self.streams.iter().filter_map(|stream| stream.last).map(|last| last.realtime);
+        let newest = self
+            .streams
+            .iter()
+            .filter_map(|stream| stream.last)
+            .map(|last| last.realtime);
         let newest = newest.max();
         for (number, stream) in self.streams.iter_mut().enumerate() {
-            let has_file = done.contains(&stream.id)
-                || self.slots.iter().any(|slot| slot.stream == number);
+            let has_file =
+                done.contains(&stream.id) || self.slots.iter().any(|slot| slot.stream == number);
             stream.is_gone = !has_file && stream.last.map(|last| last.realtime) != newest;
         }
     }

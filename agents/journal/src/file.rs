@@ -39,10 +39,7 @@ impl JournalFile {
         let mut bytes = [0; HEADER_BYTES];
         let length = read_full(&file, &mut bytes, 0).map_err(Why::from_io)?;
         let header = Header::parse(&bytes[..length])?;
-        Ok(header.map(|header| Self {
-            file,
-            header,
-        }))
+        Ok(header.map(|header| Self { file, header }))
     }
 
     /// Looks at the header again. True if entries have come.

@@ -67,8 +67,13 @@ impl Filter {
     /// # Errors
     /// [`TooManyConditions`], as for [`Filter::require`].
     pub fn only(self, field: &str, values: &[&str]) -> Result<Self, TooManyConditions> {
-        let values: Vec<Vec<u8>> = values.iter().map(|value| value.as_bytes().to_vec()).collect();
-        self.require([field], move |_, value| values.iter().any(|one| one == value))
+        let values: Vec<Vec<u8>> = values
+            .iter()
+            .map(|value| value.as_bytes().to_vec())
+            .collect();
+        self.require([field], move |_, value| {
+            values.iter().any(|one| one == value)
+        })
     }
 
     /// Only entries in which at least one value of these fields passes `test`, which is given the

@@ -53,7 +53,9 @@ impl Header {
             return Err(Why::NotAJournal("wrong signature"));
         }
         let known = bytes.get(..SHORTEST);
-        let header = known.and_then(Self::fields).ok_or(Why::NotAJournal("the header ends early"))?;
+        let header = known
+            .and_then(Self::fields)
+            .ok_or(Why::NotAJournal("the header ends early"))?;
         let flags = u32_at(bytes, 12).unwrap_or(u32::MAX);
         if flags & !KNOWN_FLAGS != 0 {
             return Err(Why::UnknownFlags(flags & !KNOWN_FLAGS));

@@ -78,12 +78,7 @@ impl Journal {
     ///
     /// # Errors
     /// If there is no descriptor left to wait on.
-    pub fn open(
-        sources: Sources,
-        filter: Filter,
-        start: Start,
-        pace: Pace,
-    ) -> io::Result<Self> {
+    pub fn open(sources: Sources, filter: Filter, start: Start, pace: Pace) -> io::Result<Self> {
         let mut journal = Self {
             sources,
             filter,
@@ -137,7 +132,10 @@ impl Journal {
     }
 
     /// The next entry or notice. None: everything was read, as of now.
-    #[expect(clippy::should_implement_trait, reason = "what it gives borrows from the journal")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "what it gives borrows from the journal"
+    )]
     pub fn next(&mut self) -> Option<Read<'_>> {
         let (slot, position) = loop {
             if let Some(notice) = self.notices.pop_front() {
@@ -238,7 +236,8 @@ impl Journal {
             }
         }
         self.done.retain(|inode, _| listed.contains(inode));
-        self.refused.retain(|_, (inode, _)| *inode == (0, 0) || listed.contains(inode));
+        self.refused
+            .retain(|_, (inode, _)| *inode == (0, 0) || listed.contains(inode));
         for (_, family) in &mut self.families {
             family.has_ended = false;
             for at in 0..family.slots.len() {

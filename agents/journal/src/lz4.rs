@@ -6,7 +6,11 @@ const LONG: usize = 15;
 const SHORTEST_MATCH: usize = 4;
 
 /// Appends what `input` decompresses to, and stops where `out` has grown by `limit`.
-pub(crate) fn decode(mut input: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<(), &'static str> {
+pub(crate) fn decode(
+    mut input: &[u8],
+    limit: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), &'static str> {
     let begin = out.len();
     while let Some((&token, rest)) = input.split_first() {
         input = rest;
@@ -47,7 +51,12 @@ fn length(nibble: usize, input: &mut &[u8]) -> Result<usize, &'static str> {
 }
 
 /// Copies `length` bytes from `distance` back; they may overlap with what is being written.
-fn repeat(out: &mut Vec<u8>, begin: usize, distance: usize, length: usize) -> Result<(), &'static str> {
+fn repeat(
+    out: &mut Vec<u8>,
+    begin: usize,
+    distance: usize,
+    length: usize,
+) -> Result<(), &'static str> {
     if distance == 0 || distance > out.len() - begin {
         return Err(BROKEN);
     }
@@ -83,8 +92,14 @@ mod tests {
 
     #[test]
     fn a_match_never_reaches_before_its_own_beginning() {
-        assert_eq!(decoded(&[0x25, b'a', b'b', 3, 0, 0x10, b'z'], 100), Err(BROKEN));
-        assert_eq!(decoded(&[0x25, b'a', b'b', 0, 0, 0x10, b'z'], 100), Err(BROKEN));
+        assert_eq!(
+            decoded(&[0x25, b'a', b'b', 3, 0, 0x10, b'z'], 100),
+            Err(BROKEN)
+        );
+        assert_eq!(
+            decoded(&[0x25, b'a', b'b', 0, 0, 0x10, b'z'], 100),
+            Err(BROKEN)
+        );
     }
 
     #[test]

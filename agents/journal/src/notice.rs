@@ -27,7 +27,8 @@ pub struct Gap {
 impl Gap {
     /// How many entries are missing, where that is known.
     pub fn entries(&self) -> Option<u64> {
-        self.last.map(|last| last.saturating_sub(self.first).saturating_add(1))
+        self.last
+            .map(|last| last.saturating_sub(self.first).saturating_add(1))
     }
 }
 

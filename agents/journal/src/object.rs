@@ -89,7 +89,9 @@ pub(crate) fn item_width(is_compact: bool) -> usize {
 
 /// The offsets of the data objects of an entry; `items` is the object behind its fixed part.
 pub(crate) fn items(items: &[u8], is_compact: bool) -> impl Iterator<Item = u64> + '_ {
-    items.chunks_exact(item_width(is_compact)).map(move |item| offset(item, is_compact))
+    items
+        .chunks_exact(item_width(is_compact))
+        .map(move |item| offset(item, is_compact))
 }
 
 /// One offset, in the short or the long form.

@@ -73,7 +73,10 @@ impl FromStr for Position {
         let bad = || BadPosition(text.chars().take(200).collect());
         let part = |name: &str| {
             let mut parts = text.split(';').filter_map(|part| part.split_once('='));
-            parts.find(|(key, _)| *key == name).map(|(_, value)| value).ok_or_else(bad)
+            parts
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| value)
+                .ok_or_else(bad)
         };
         let id = |name: &str| part(name)?.parse::<Id>().map_err(|_| bad());
         let number = |name: &str| u64::from_str_radix(part(name)?, 16).map_err(|_| bad());
@@ -118,7 +121,10 @@ impl FromStr for Bookmark {
     type Err = BadPosition;
 
     fn from_str(text: &str) -> Result<Self, BadPosition> {
-        let positions = text.lines().map(Position::from_str).collect::<Result<_, _>>()?;
+        let positions = text
+            .lines()
+            .map(Position::from_str)
+            .collect::<Result<_, _>>()?;
         Ok(Self { positions })
     }
 }
@@ -143,12 +149,23 @@ mod tests {
             is_volatile: true,
             is_closed: false,
         };
-        let other = Position { is_volatile: false, is_closed: true, ..position };
-        let bookmark = Bookmark { positions: vec![position, other] };
+        let other = Position {
+            is_volatile: false,
+            is_closed: true,
+            ..position
+        };
+        let bookmark = Bookmark {
+            positions: vec![position, other],
+        };
         assert_eq!(bookmark.to_string().parse(), Ok(bookmark));
         assert_eq!("".parse(), Ok(Bookmark::default()));
         let text = position.to_string();
-        for bad in ["x", &text[..text.len() - 4], &text.replace("i=4", "i=g"), &text.replace("b=02", "b=")] {
+        for bad in [
+            "x",
+            &text[..text.len() - 4],
+            &text.replace("i=4", "i=g"),
+            &text.replace("b=02", "b="),
+        ] {
             assert!(bad.parse::<Bookmark>().is_err(), "{bad}");
         }
     }

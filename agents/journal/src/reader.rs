@@ -8,13 +8,14 @@ use crate::class::Classes;
 use crate::error::Fault;
 use crate::file::JournalFile;
 use crate::filter::{Filter, KNOWN, WANTED};
-use crate::object::{ENTRY, HEADER, Head, KIND_DATA, KIND_ENTRY, LARGEST_ENTRY, Object, item_width, items, payload_at};
+use crate::object::{
+    ENTRY, HEADER, Head, KIND_DATA, KIND_ENTRY, LARGEST_ENTRY, Object, item_width, items,
+    payload_at,
+};
 use crate::position::Position;
 use crate::values::{Place, Values, name};
 use crate::window::Window;
 
-/// The beginning of a value that shows its name.
-const GLANCE: u64 = 256;
 /// A larger window is given back when there is nothing more to read.
 const IDLE_WINDOW: u64 = 64 * 1024;
 
@@ -34,7 +35,10 @@ pub(crate) enum Look {
     /// All that is complete was read.
     Drained,
     /// A part could not be followed, and this many entries with it; the walk goes on behind it.
-    Damaged { entries: u64, why: &'static str },
+    Damaged {
+        entries: u64,
+        why: &'static str,
+    },
 }
 
 /// A value of the entry at hand.
@@ -171,12 +175,25 @@ impl Reader {
 
     fn walk(&mut self, filter: &mut Filter) -> Result<Option<Found>, Fault> {
         let is_judged = !filter.takes_everything();
+        let payload_at = payload_at(self.file.header.is_compact) as usize;
         while self.seen < self.file.header.n_entries {
-            let head = self.window.get(&self.file, self.offset, HEADER as usize)?;
-            let object = Object::parse(head, self.file.room(self.offset))?;
+            let ahead = self
+                .window
+                .ahead(&self.file, self.offset, HEADER as usize)?;
+            let object = Object::parse(ahead, self.file.room(self.offset))?;
             match object.kind {
                 KIND_ENTRY => return self.entry(object).map(Some),
-                KIND_DATA if is_judged => self.judge_ahead(object, filter)?,
+                KIND_DATA if is_judged => {
+                    let payload = ahead.get(payload_at..).unwrap_or_default();
+                    let payload = &payload[..payload.len().min(object.size as usize)];
+                    let name = name(payload).filter(|_| object.compression == 0);
+                    let by_name = name.map_or(0, |name| filter.by_name(name));
+                    if by_name == 0 || by_name & !(KNOWN | WANTED) != 0 {
+                        self.judge_ahead(object, filter)?;
+                    } else {
+                        self.classes.set(self.offset, by_name);
+                    }
+                }
                 _ => {}
             }
             self.offset += object.span();
@@ -188,7 +205,9 @@ impl Reader {
         if !has_entry_size(&self.file, object.size) {
             return Err(Fault::Damaged("impossible size of an entry"));
         }
-        let bytes = self.window.get(&self.file, self.offset, object.size as usize)?;
+        let bytes = self
+            .window
+            .get(&self.file, self.offset, object.size as usize)?;
         let entry = Found {
             head: Head::parse(bytes).ok_or(Fault::Damaged("an entry ends early"))?,
             offset: self.offset,
@@ -198,23 +217,13 @@ impl Reader {
         in_order(&self.file, self.last, entry)
     }
 
-    /// Classifies the data object at the walk's place, unless it is damaged: an entry that needs
-    /// it will say so.
+    /// Classifies the data object at the walk's place by its value, unless it is damaged: an entry
+    /// that needs it will say so.
     fn judge_ahead(&mut self, object: Object, filter: &mut Filter) -> Result<(), Fault> {
-        let at = payload_at(self.file.header.is_compact);
-        if object.compression == 0 && object.size > at {
-            let glance = object.size.min(at + GLANCE) as usize;
-            let bytes = self.window.get(&self.file, self.offset, glance)?;
-            let by_name = name(&bytes[at as usize..]).map(|name| filter.by_name(name));
-            let by_name = by_name.unwrap_or(KNOWN);
-            if by_name & !(KNOWN | WANTED) == 0 {
-                self.classes.set(self.offset, by_name);
-                return Ok(());
-            }
-        }
         // In the window, a value costs no call of its own.
         if object.size <= IDLE_WINDOW {
-            self.window.get(&self.file, self.offset, object.size as usize)?;
+            self.window
+                .get(&self.file, self.offset, object.size as usize)?;
         }
         self.values.begin();
         match self.judge(self.offset, filter) {
@@ -226,7 +235,9 @@ impl Reader {
     /// The class of the value at `offset`, by looking at it.
     fn judge(&mut self, offset: u64, filter: &mut Filter) -> Result<u8, Fault> {
         let longest = filter.longest_value;
-        let place = self.values.load(&self.file, &self.window, offset, longest)?;
+        let place = self
+            .values
+            .load(&self.file, &self.window, offset, longest)?;
         let bytes = self.values.bytes(&self.window, &place);
         let name = name(bytes).ok_or(Fault::Damaged("a field without a name"))?;
         let by_name = filter.by_name(name);
@@ -240,22 +251,27 @@ impl Reader {
         self.values.begin();
         self.taken.clear();
         self.damaged_fields = 0;
-        let bytes = self.window.get(&self.file, entry.offset, entry.size as usize)?;
         self.items.clear();
-        let offsets = items(&bytes[ENTRY as usize..], self.file.header.is_compact);
-        // journald's way to say "no more" in space that was reserved.
-        self.items.extend(offsets.filter(|offset| *offset != 0).map(|offset| (offset, 0)));
-
-        let mut joined = 0;
-        for at in 0..self.items.len() {
-            let offset = self.items[at].0;
-            let known = match filter.takes_everything() {
-                true => KNOWN | WANTED,
-                false => self.classes.get(offset),
+        let (mut joined, mut is_unknown) = (0, false);
+        let every = filter.takes_everything();
+        let bytes = self
+            .window
+            .get(&self.file, entry.offset, entry.size as usize)?;
+        for offset in items(&bytes[ENTRY as usize..], self.file.header.is_compact) {
+            let class = if every {
+                KNOWN | WANTED
+            } else {
+                self.classes.get(offset)
             };
-            let class = if known == 0 { self.judge(offset, filter) } else { Ok(known) };
-            joined |= self.or_damaged(class)?.unwrap_or(0);
-            self.items[at].1 = self.classes.get(offset) | known;
+            joined |= class;
+            // Zero is nowhere: journald's way to leave a place empty.
+            if (class == 0 || class & WANTED != 0) && offset != 0 {
+                self.items.push((offset, class));
+                is_unknown |= class == 0;
+            }
+        }
+        if is_unknown {
+            joined |= self.judge_behind(filter)?;
         }
         if !filter.takes(joined) {
             return Ok(false);
@@ -265,12 +281,29 @@ impl Reader {
             if class & WANTED == 0 {
                 continue;
             }
-            let place = self.values.load(&self.file, &self.window, object, filter.longest_value);
+            let place = self
+                .values
+                .load(&self.file, &self.window, object, filter.longest_value);
             if let Some(place) = self.or_damaged(place)? {
                 self.taken.push(Taken { place, object });
             }
         }
         Ok(true)
+    }
+
+    /// The classes of values that lie before the place where the walk began, joined.
+    fn judge_behind(&mut self, filter: &mut Filter) -> Result<u8, Fault> {
+        let mut joined = 0;
+        for at in 0..self.items.len() {
+            let (offset, class) = self.items[at];
+            if class == 0 {
+                let judged = self.judge(offset, filter);
+                let class = self.or_damaged(judged)?.unwrap_or(0);
+                self.items[at].1 = class;
+                joined |= class;
+            }
+        }
+        Ok(joined)
     }
 
     /// A damaged value is counted, and costs only itself.
@@ -308,7 +341,9 @@ impl Reader {
                 return true;
             }
             let entry = found(&self.file, offset, number + 1);
-            next = entry.and_then(|entry| in_order(&self.file, last, entry)).ok();
+            next = entry
+                .and_then(|entry| in_order(&self.file, last, entry))
+                .ok();
             next.is_none()
         });
         if let Err(fatal @ (Fault::Io(_) | Fault::Deleted)) = walked {
@@ -337,7 +372,12 @@ fn found(file: &JournalFile, offset: u64, number: u64) -> Result<Found, Fault> {
     let is_entry = object.kind == KIND_ENTRY && has_entry_size(file, object.size);
     let head = Head::parse(&bytes).filter(|_| is_entry && offset.is_multiple_of(8));
     let head = head.ok_or(Fault::Damaged("no entry where one should be"))?;
-    Ok(Found { head, offset, size: object.size, number })
+    Ok(Found {
+        head,
+        offset,
+        size: object.size,
+        number,
+    })
 }
 
 fn in_order(file: &JournalFile, last: Option<Found>, entry: Found) -> Result<Found, Fault> {

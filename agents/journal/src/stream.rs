@@ -36,7 +36,12 @@ pub(crate) enum Turn {
 
 impl Stream {
     pub fn new(id: Id, last: Option<Position>) -> Self {
-        Self { id, last, has_system: false, is_gone: false }
+        Self {
+            id,
+            last,
+            has_system: false,
+            is_gone: false,
+        }
     }
 
     /// A reader of a file of this stream, behind what was read.
@@ -57,7 +62,9 @@ impl Stream {
 
     /// `counter` is the number that the whole journal gave last in the entry's boot.
     pub fn turn(&self, entry: &Found, is_user: bool, counter: Option<u64>) -> Turn {
-        let Some(last) = &self.last else { return Turn::Next };
+        let Some(last) = &self.last else {
+            return Turn::Next;
+        };
         let head = &entry.head;
         if head.seqnum <= last.seqnum {
             // After a power cut numbers are given again, in a later boot, to other entries.
@@ -70,7 +77,10 @@ impl Stream {
         let explained = counter.map_or(0, |counter| counter.saturating_add(1));
         let first = explained.max(last.seqnum + 1);
         match first < head.seqnum {
-            true => Turn::Missing { first, last: head.seqnum - 1 },
+            true => Turn::Missing {
+                first,
+                last: head.seqnum - 1,
+            },
             false => Turn::Next,
         }
     }
@@ -85,11 +95,15 @@ impl Counters {
 
     pub fn get(&self, boot: Id, is_volatile: bool) -> Option<u64> {
         let mut all = self.0.iter();
-        all.find(|(id, tier, _)| *id == boot && *tier == is_volatile).map(|(.., number)| *number)
+        all.find(|(id, tier, _)| *id == boot && *tier == is_volatile)
+            .map(|(.., number)| *number)
     }
 
     pub fn set(&mut self, boot: Id, is_volatile: bool, number: u64) {
-        let place = self.0.iter().position(|(id, tier, _)| *id == boot && *tier == is_volatile);
+        let place = self
+            .0
+            .iter()
+            .position(|(id, tier, _)| *id == boot && *tier == is_volatile);
         match place {
             Some(place) => {
                 self.0[place].2 = number;

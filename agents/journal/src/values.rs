@@ -54,7 +54,9 @@ impl Hasher for OffsetHasher {
     }
     fn write_u64(&mut self, offset: u64) {
         // Offsets come from one file, by nobody who could choose them to collide and gain by it.
-        self.0 = (self.0 ^ offset).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(26);
+        self.0 = (self.0 ^ offset)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(26);
     }
 }
 
@@ -87,7 +89,9 @@ impl Values {
             Memory::Kept => &self.kept,
             Memory::Large => &self.large,
         };
-        bytes.get(place.start..place.start + place.length).unwrap_or_default()
+        bytes
+            .get(place.start..place.start + place.length)
+            .unwrap_or_default()
     }
 
     /// The value of the data object at `offset`, of which no more than `longest` bytes.
@@ -105,7 +109,8 @@ impl Values {
         let head = match window.peek(offset, 16) {
             Some(head) => head,
             None => {
-                let length = FIRST_READ.min(usize::try_from(file.room(offset)).unwrap_or(FIRST_READ));
+                let length =
+                    FIRST_READ.min(usize::try_from(file.room(offset)).unwrap_or(FIRST_READ));
                 let length = file.read(&mut first[..length], offset)?;
                 &first[..length]
             }
@@ -116,7 +121,10 @@ impl Values {
         if object.compression == 0 {
             let length = size.min(longest);
             if let Some(place) = window.place(offset + at, length) {
-                return Ok(Place { is_cut: length < size, ..place });
+                return Ok(Place {
+                    is_cut: length < size,
+                    ..place
+                });
             }
             let begun = head.get(at as usize..).unwrap_or_default();
             return self.read(file, offset, at, begun, length, length < size);
@@ -147,7 +155,15 @@ impl Values {
             }
             read?;
         }
-        Ok(self.note(offset, Place { memory, start, length, is_cut }))
+        Ok(self.note(
+            offset,
+            Place {
+                memory,
+                start,
+                length,
+                is_cut,
+            },
+        ))
     }
 
     fn decompress(
@@ -188,7 +204,12 @@ impl Values {
         let is_cut = self.large.len() - start > longest;
         self.large.truncate(start + longest);
         let length = self.large.len() - start;
-        let mut place = Place { memory: Memory::Large, start, length, is_cut };
+        let mut place = Place {
+            memory: Memory::Large,
+            start,
+            length,
+            is_cut,
+        };
         if self.is_kept(length) {
             place.memory = Memory::Kept;
             place.start = self.kept.len();

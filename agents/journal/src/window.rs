@@ -20,14 +20,30 @@ pub(crate) struct Window {
 impl Window {
     /// `length` bytes at `offset`, read if they are not here.
     pub fn get(&mut self, file: &JournalFile, offset: u64, length: usize) -> Result<&[u8], Fault> {
-        if self.peek(offset, length).is_none() {
-            self.fill(file, offset, length)?;
-        }
-        self.peek(offset, length)
-            .ok_or(Fault::Damaged("the file is shorter than it says"))
+        Ok(&self.ahead(file, offset, length)?[..length])
     }
 
-    /// The same, if they are here.
+    /// Everything from `offset` on that is here, and `length` bytes at least.
+    #[inline]
+    pub fn ahead(
+        &mut self,
+        file: &JournalFile,
+        offset: u64,
+        length: usize,
+    ) -> Result<&[u8], Fault> {
+        // Before the start is far behind the end.
+        let from = offset.wrapping_sub(self.start);
+        if from.saturating_add(length as u64) > self.length as u64 {
+            self.fill(file, offset, length)?;
+            if self.length < length {
+                return Err(Fault::Damaged("the file is shorter than it says"));
+            }
+        }
+        let from = (offset - self.start) as usize;
+        Ok(&self.bytes[from..self.length])
+    }
+
+    /// `length` bytes at `offset`, if they are here.
     pub fn peek(&self, offset: u64, length: usize) -> Option<&[u8]> {
         let from = usize::try_from(offset.checked_sub(self.start)?).ok()?;
         self.bytes[..self.length].get(from..from.checked_add(length)?)

@@ -47,5 +47,7 @@ fn dictionary_size(bits: u8) -> Option<u32> {
         return None;
     }
     let size = (2 | u64::from(bits & 1)) << (bits / 2 + 11);
-    u32::try_from(size).ok().filter(|size| *size <= LARGEST_DICTIONARY)
+    u32::try_from(size)
+        .ok()
+        .filter(|size| *size <= LARGEST_DICTIONARY)
 }

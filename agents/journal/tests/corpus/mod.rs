@@ -10,8 +10,18 @@ pub const MONOTONIC: u64 = 1_000;
 pub type Fields = Vec<(&'static str, Vec<u8>)>;
 
 const WORDS: [&str; 12] = [
-    "session", "opened", "for", "user", "root", "connection", "refused", "from", "timeout",
-    "started", "GET", "error",
+    "session",
+    "opened",
+    "for",
+    "user",
+    "root",
+    "connection",
+    "refused",
+    "from",
+    "timeout",
+    "started",
+    "GET",
+    "error",
 ];
 
 /// Entries with long, binary, empty, repeated and compressible values.
@@ -33,7 +43,10 @@ pub fn hard(count: usize) -> impl Iterator<Item = Fields> {
         let mut fields = vec![
             ("MESSAGE", message),
             ("PRIORITY", random.u8(0..8).to_string().into_bytes()),
-            ("_SYSTEMD_UNIT", format!("unit-{}.service", random.u8(0..9)).into_bytes()),
+            (
+                "_SYSTEMD_UNIT",
+                format!("unit-{}.service", random.u8(0..9)).into_bytes(),
+            ),
             ("_PID", random.u8(..).to_string().into_bytes()),
         ];
         if number.is_multiple_of(11) {
@@ -43,7 +56,10 @@ pub fn hard(count: usize) -> impl Iterator<Item = Fields> {
             fields.push(("EQUALS", b"a=b=c".to_vec()));
         }
         if number % 13 == 4 {
-            fields.push(("BINARY", (0..random.usize(1..60)).map(|_| random.u8(..)).collect()));
+            fields.push((
+                "BINARY",
+                (0..random.usize(1..60)).map(|_| random.u8(..)).collect(),
+            ));
         }
         fields
     })
@@ -58,7 +74,10 @@ pub fn usual(count: usize) -> impl Iterator<Item = Fields> {
         let unit = format!("source-{source}.service");
         vec![
             ("MESSAGE", text(sentence(&mut random, number))),
-            ("PRIORITY", text(format!("{}", if number % 50 == 0 { 3 } else { 6 }))),
+            (
+                "PRIORITY",
+                text(format!("{}", if number % 50 == 0 { 3 } else { 6 })),
+            ),
             ("SYSLOG_FACILITY", text("3".into())),
             ("SYSLOG_IDENTIFIER", text(format!("source-{source}"))),
             ("_TRANSPORT", text("stdout".into())),
@@ -67,7 +86,10 @@ pub fn usual(count: usize) -> impl Iterator<Item = Fields> {
             ("_GID", text(format!("{}", source % 7))),
             ("_COMM", text(format!("source-{source}"))),
             ("_EXE", text(format!("/usr/bin/source-{source}"))),
-            ("_CMDLINE", text(format!("/usr/bin/source-{source} --serve --verbose"))),
+            (
+                "_CMDLINE",
+                text(format!("/usr/bin/source-{source} --serve --verbose")),
+            ),
             ("_CAP_EFFECTIVE", text("0".into())),
             ("_SELINUX_CONTEXT", text("unconfined".into())),
             ("_SYSTEMD_CGROUP", text(format!("/system.slice/{unit}"))),
@@ -75,14 +97,19 @@ pub fn usual(count: usize) -> impl Iterator<Item = Fields> {
             ("_SYSTEMD_SLICE", text("system.slice".into())),
             ("_SYSTEMD_INVOCATION_ID", text(format!("{source:032x}"))),
             ("_STREAM_ID", text(format!("{:032x}", source * 7))),
-            ("_MACHINE_ID", text("0123456789abcdef0123456789abcdee".into())),
+            (
+                "_MACHINE_ID",
+                text("0123456789abcdef0123456789abcdee".into()),
+            ),
             ("_HOSTNAME", text("host".into())),
         ]
     })
 }
 
 fn sentence(random: &mut fastrand::Rng, number: usize) -> String {
-    let mut words: Vec<&str> = (0..random.usize(6..26)).map(|_| random.choice(WORDS).unwrap()).collect();
+    let mut words: Vec<&str> = (0..random.usize(6..26))
+        .map(|_| random.choice(WORDS).unwrap())
+        .collect();
     let number = number.to_string();
     words.push(&number);
     words.join(" ")

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use roundsman_journal::{Filter, Notice, Why};
 
-use crate::support::{Copied, read_all, unpack, unpacked, fixtures};
+use crate::support::{Copied, fixtures, read_all, unpack, unpacked};
 
 fn skipped(notices: &[Notice]) -> u64 {
     let entries = notices.iter().map(|notice| match notice {
@@ -32,7 +32,10 @@ fn one_entry_of_garbage_costs_one_entry() {
     for (number, at, garbage) in [(0, 0, 0), (20, 8, 0xff), (59, 15, 1)] {
         let offset = all[number].position.offset + at;
         let mut before = [0];
-        File::open(&path).unwrap().read_exact_at(&mut before, offset).unwrap();
+        File::open(&path)
+            .unwrap()
+            .read_exact_at(&mut before, offset)
+            .unwrap();
         file.write_all_at(&[garbage], offset).unwrap();
         let (rest, notices) = read_all(directory.path(), Filter::new());
         assert_eq!(skipped(&notices), 1, "entry {number}: {notices:?}");
@@ -40,11 +43,18 @@ fn one_entry_of_garbage_costs_one_entry() {
         expected.remove(number);
         assert!(rest == expected, "entry {number}");
         // The numbers say the same, where one comes before and one behind.
-        let gaps: Vec<_> = notices.iter().filter_map(|notice| match notice {
-            Notice::Gap(gap) => Some((gap.first, gap.last)),
-            _ => None,
-        }).collect();
-        let expected = if number == 20 { vec![(21, Some(21))] } else { vec![] };
+        let gaps: Vec<_> = notices
+            .iter()
+            .filter_map(|notice| match notice {
+                Notice::Gap(gap) => Some((gap.first, gap.last)),
+                _ => None,
+            })
+            .collect();
+        let expected = if number == 20 {
+            vec![(21, Some(21))]
+        } else {
+            vec![]
+        };
         assert_eq!(gaps, expected, "entry {number}");
         file.write_all_at(&before, offset).unwrap();
     }
@@ -64,7 +74,8 @@ fn a_damaged_value_costs_itself_alone() {
             object += size.next_multiple_of(8) as usize;
         }
         let file = OpenOptions::new().write(true).open(&path).unwrap();
-        file.write_all_at(&[0xff; 12], (object + header) as u64).unwrap();
+        file.write_all_at(&[0xff; 12], (object + header) as u64)
+            .unwrap();
         let (rest, notices) = read_all(directory.path(), Filter::new());
         assert_eq!(skipped(&notices), 0, "{name}");
         assert_eq!(rest.len(), 60, "{name}");
@@ -83,7 +94,11 @@ fn a_file_that_was_cut_off_gives_what_is_left_and_counts_the_rest() {
     for cut in (400..length).rev().step_by(4099) {
         file.set_len(cut).unwrap();
         let (rest, notices) = read_all(directory.path(), Filter::new());
-        assert_eq!(rest.len() as u64 + skipped(&notices), 60, "at {cut}: {notices:?}");
+        assert_eq!(
+            rest.len() as u64 + skipped(&notices),
+            60,
+            "at {cut}: {notices:?}"
+        );
         for (entry, whole) in rest.iter().zip(&all) {
             assert_eq!(entry.position, whole.position);
         }
@@ -107,7 +122,8 @@ fn no_bytes_lead_it_astray() {
             }
             check(&name, directory.path(), &all, &changes);
             for (at, garbage) in &changes {
-                file.write_all_at(&bytes[*at..*at + garbage.len()], *at as u64).unwrap();
+                file.write_all_at(&bytes[*at..*at + garbage.len()], *at as u64)
+                    .unwrap();
             }
         }
         assert!(read_all(directory.path(), Filter::new()).0 == all, "{name}");
@@ -124,18 +140,25 @@ fn changes(random: &mut fastrand::Rng, bytes: &[u8], round: usize) -> Changes {
     for _ in 0..random.usize(1..8) {
         let at = random.usize(begin..used(bytes));
         // The hash tables are of no concern to a reader.
-        let at = if (272..hash_tables).contains(&at) { used(bytes) - at % 200_000 } else { at };
+        let at = if (272..hash_tables).contains(&at) {
+            used(bytes) - at % 200_000
+        } else {
+            at
+        };
         places.push(at.min(bytes.len() - 64));
     }
-    places.into_iter().map(|at| {
-        let garbage = match random.u8(0..4) {
-            0 => vec![0; random.usize(1..64)],
-            1 => vec![0xff; random.usize(1..64)],
-            2 => vec![bytes[at] ^ (1 << random.u8(0..8))],
-            _ => (0..random.usize(1..64)).map(|_| random.u8(..)).collect(),
-        };
-        (at, garbage)
-    }).collect()
+    places
+        .into_iter()
+        .map(|at| {
+            let garbage = match random.u8(0..4) {
+                0 => vec![0; random.usize(1..64)],
+                1 => vec![0xff; random.usize(1..64)],
+                2 => vec![bytes[at] ^ (1 << random.u8(0..8))],
+                _ => (0..random.usize(1..64)).map(|_| random.u8(..)).collect(),
+            };
+            (at, garbage)
+        })
+        .collect()
 }
 
 fn check(name: &str, directory: &Path, all: &[Copied], changes: &Changes) {
@@ -156,28 +179,52 @@ fn what_cannot_be_read_is_said_once_and_the_others_are_read() {
     let (directory, path) = unpacked("252-compact-zstd");
     let whole = fs::read(&path).unwrap();
     let other = |name: &str, bytes: &[u8]| fs::write(directory.path().join(name), bytes).unwrap();
-    other("garbage.journal", b"this is no journal file, although it is named like one");
+    other(
+        "garbage.journal",
+        b"this is no journal file, although it is named like one",
+    );
     other("empty@1.journal", b"");
     other("note.txt", b"none of ours");
     let mut newer = whole.clone();
     newer[12] |= 0x20;
     other("newer.journal", &newer);
-    rustix::fs::mkfifoat(rustix::fs::CWD, directory.path().join("fifo.journal"), 0o600.into()).unwrap();
+    rustix::fs::mkfifoat(
+        rustix::fs::CWD,
+        directory.path().join("fifo.journal"),
+        0o600.into(),
+    )
+    .unwrap();
 
     let mut journal = crate::support::open(directory.path(), Filter::new(), Default::default());
     let (entries, notices) = crate::support::drain(&mut journal);
     assert_eq!(entries.len(), 60);
-    let mut said: Vec<String> = notices.iter().map(|notice| match notice {
-        Notice::Refused(refused) => {
-            format!("{}: {}", refused.path.file_name().unwrap().display(), refused.why)
-        }
-        other => format!("{other:?}"),
-    }).collect();
+    let mut said: Vec<String> = notices
+        .iter()
+        .map(|notice| match notice {
+            Notice::Refused(refused) => {
+                format!(
+                    "{}: {}",
+                    refused.path.file_name().unwrap().display(),
+                    refused.why
+                )
+            }
+            other => format!("{other:?}"),
+        })
+        .collect();
     said.sort();
     assert_eq!(said.len(), 3, "{said:?}");
-    assert!(said[0].starts_with("empty@1.journal: not a journal file"), "{said:?}");
-    assert!(said[1].starts_with("garbage.journal: not a journal file"), "{said:?}");
-    assert!(said[2].starts_with("newer.journal: ") && said[2].contains("0x20"), "{said:?}");
+    assert!(
+        said[0].starts_with("empty@1.journal: not a journal file"),
+        "{said:?}"
+    );
+    assert!(
+        said[1].starts_with("garbage.journal: not a journal file"),
+        "{said:?}"
+    );
+    assert!(
+        said[2].starts_with("newer.journal: ") && said[2].contains("0x20"),
+        "{said:?}"
+    );
 
     other("one-more@1.journal", b"");
     assert!(journal.rung());
@@ -197,5 +244,7 @@ fn a_forbidden_file_is_named_with_the_group_that_helps() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
     let (entries, notices) = read_all(directory.path(), Filter::new());
     assert!(entries.is_empty());
-    assert!(matches!(&notices[..], [Notice::Refused(refused)] if matches!(refused.why, Why::NoPermission)));
+    assert!(
+        matches!(&notices[..], [Notice::Refused(refused)] if matches!(refused.why, Why::NoPermission))
+    );
 }

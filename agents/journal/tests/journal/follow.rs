@@ -38,14 +38,23 @@ impl Seen {
             if self.numbers.last().is_some_and(|number| *number >= last) {
                 return;
             }
-            assert!(begun.elapsed() < DEADLINE, "{last} never comes behind {:?}: {:?}", self.numbers.last(), self.notices);
+            assert!(
+                begun.elapsed() < DEADLINE,
+                "{last} never comes behind {:?}: {:?}",
+                self.numbers.last(),
+                self.notices
+            );
             wait(journal);
         }
     }
 
     fn assert_all(&self, expected: std::ops::Range<u32>) {
         assert!(self.notices.is_empty(), "{:?}", self.notices);
-        assert!(self.numbers.iter().copied().eq(expected.clone()), "{expected:?}: {:?}", self.numbers);
+        assert!(
+            self.numbers.iter().copied().eq(expected.clone()),
+            "{expected:?}: {:?}",
+            self.numbers
+        );
     }
 }
 
@@ -58,14 +67,20 @@ fn wait(journal: &mut Journal) {
         }
         let period = journal.period().map(|period| period.try_into().unwrap());
         let doorbell = journal.doorbell();
-        poll(&mut [PollFd::new(&doorbell, PollFlags::IN)], period.as_ref()).unwrap();
+        poll(
+            &mut [PollFd::new(&doorbell, PollFlags::IN)],
+            period.as_ref(),
+        )
+        .unwrap();
     }
 }
 
 #[test]
 fn rotations_lose_nothing_and_repeat_nothing() {
     let name = "rotations_lose_nothing_and_repeat_nothing";
-    let Some(journald) = Journald::start(name, "Storage=persistent") else { return };
+    let Some(journald) = Journald::start(name, "Storage=persistent") else {
+        return;
+    };
     let mut journal = journald.open(Start::Oldest);
     let mut seen = Seen::default();
     for round in 0..8 {
@@ -86,7 +101,9 @@ fn rotations_lose_nothing_and_repeat_nothing() {
 fn a_flood_is_followed_while_it_comes_and_while_files_rotate() {
     let name = "a_flood_is_followed_while_it_comes_and_while_files_rotate";
     let config = "Storage=persistent\nSystemMaxFileSize=1M";
-    let Some(journald) = Journald::start(name, config) else { return };
+    let Some(journald) = Journald::start(name, config) else {
+        return;
+    };
     let mut journal = journald.open(Start::Oldest);
     let mut seen = Seen::default();
     std::thread::scope(|scope| {
@@ -100,7 +117,9 @@ fn a_flood_is_followed_while_it_comes_and_while_files_rotate() {
 #[test]
 fn a_reader_that_stops_anywhere_goes_on_with_the_next_entry() {
     let name = "a_reader_that_stops_anywhere_goes_on_with_the_next_entry";
-    let Some(journald) = Journald::start(name, "Storage=persistent") else { return };
+    let Some(journald) = Journald::start(name, "Storage=persistent") else {
+        return;
+    };
     let (mut bookmark, mut numbers) = (Bookmark::default(), Vec::new());
     let mut random = fastrand::Rng::with_seed(3);
     let mut sent = 0;
@@ -122,7 +141,10 @@ fn a_reader_that_stops_anywhere_goes_on_with_the_next_entry() {
         }
         bookmark = journal.bookmark();
     }
-    let mut seen = Seen { numbers, notices: Vec::new() };
+    let mut seen = Seen {
+        numbers,
+        notices: Vec::new(),
+    };
     seen.follow(&mut journald.open(Start::After(bookmark)), sent - 1);
     seen.assert_all(0..sent);
 }
@@ -130,7 +152,9 @@ fn a_reader_that_stops_anywhere_goes_on_with_the_next_entry() {
 #[test]
 fn a_journald_that_is_killed_leaves_its_file_to_be_read_to_the_end() {
     let name = "a_journald_that_is_killed_leaves_its_file_to_be_read_to_the_end";
-    let Some(mut journald) = Journald::start(name, "Storage=persistent") else { return };
+    let Some(mut journald) = Journald::start(name, "Storage=persistent") else {
+        return;
+    };
     let mut journal = journald.open(Start::Oldest);
     let mut seen = Seen::default();
     let mut sent = 0;
@@ -146,14 +170,20 @@ fn a_journald_that_is_killed_leaves_its_file_to_be_read_to_the_end() {
     }
     // journald may be killed when it has given a number to an entry that it has not written yet.
     let missing: u64 = gaps(&seen.notices).map(|gap| gap.entries().unwrap()).sum();
-    assert!(missing <= 6 && gaps(&seen.notices).count() == seen.notices.len(), "{:?}", seen.notices);
+    assert!(
+        missing <= 6 && gaps(&seen.notices).count() == seen.notices.len(),
+        "{:?}",
+        seen.notices
+    );
     assert_eq!(seen.numbers, journald.numbers_by_journalctl());
 }
 
 #[test]
 fn a_flush_shows_no_entry_twice_to_a_follower_or_to_a_reader_that_comes_back() {
     let name = "a_flush_shows_no_entry_twice_to_a_follower_or_to_a_reader_that_comes_back";
-    let Some(journald) = Journald::start(name, "Storage=auto") else { return };
+    let Some(journald) = Journald::start(name, "Storage=auto") else {
+        return;
+    };
     let mut journal = journald.open(Start::Oldest);
     let mut seen = Seen::default();
     journald.send(0..100);
@@ -169,7 +199,11 @@ fn a_flush_shows_no_entry_twice_to_a_follower_or_to_a_reader_that_comes_back() {
     fs::create_dir_all(journald.var_directory()).unwrap();
     journald.signal(Signal::USR1);
     let begun = Instant::now();
-    while fs::read_dir(journald.var_directory()).unwrap().next().is_none() {
+    while fs::read_dir(journald.var_directory())
+        .unwrap()
+        .next()
+        .is_none()
+    {
         assert!(begun.elapsed() < DEADLINE, "no flush");
         std::thread::yield_now();
     }
@@ -183,7 +217,9 @@ fn a_flush_shows_no_entry_twice_to_a_follower_or_to_a_reader_that_comes_back() {
 #[test]
 fn vacuumed_entries_are_a_gap_of_their_exact_number() {
     let name = "vacuumed_entries_are_a_gap_of_their_exact_number";
-    let Some(journald) = Journald::start(name, "Storage=persistent") else { return };
+    let Some(journald) = Journald::start(name, "Storage=persistent") else {
+        return;
+    };
     let mut journal = journald.open(Start::Oldest);
     let mut seen = Seen::default();
     journald.send(0..100);
@@ -211,11 +247,16 @@ fn vacuumed_entries_are_a_gap_of_their_exact_number() {
         assert_eq!(seen.numbers, expected, "{what}");
         let gaps: Vec<&Gap> = gaps(&seen.notices).collect();
         // journald itself says a word or two in each file.
-        let [gap] = gaps[..] else { panic!("{what}: {:?}", seen.notices) };
+        let [gap] = gaps[..] else {
+            panic!("{what}: {:?}", seen.notices)
+        };
         let entries = gap.entries().unwrap();
         assert!((250..260).contains(&entries), "{what}: {gap:?}");
     };
-    let mut back = Seen { numbers: seen.numbers.clone(), notices: Vec::new() };
+    let mut back = Seen {
+        numbers: seen.numbers.clone(),
+        notices: Vec::new(),
+    };
     seen.follow(&mut journal, 499);
     check(&seen, "a follower");
     back.follow(&mut journald.open(Start::After(bookmark)), 499);
@@ -232,7 +273,9 @@ fn gaps(notices: &[Notice]) -> impl Iterator<Item = &Gap> {
 #[test]
 fn entries_of_users_are_no_gaps_and_come_in_their_place() {
     let name = "entries_of_users_are_no_gaps_and_come_in_their_place";
-    let Some(journald) = Journald::start(name, "Storage=persistent") else { return };
+    let Some(journald) = Journald::start(name, "Storage=persistent") else {
+        return;
+    };
     let mut journal = journald.open(Start::Oldest);
     let mut seen = Seen::default();
     for round in 0..20 {
@@ -258,7 +301,11 @@ fn entries_of_users_are_no_gaps_and_come_in_their_place() {
         seen.take(&mut journal);
     }
     every(&mut seen);
-    let users = journald.files().iter().filter(|path| path.to_string_lossy().contains("user-42")).count();
+    let users = journald
+        .files()
+        .iter()
+        .filter(|path| path.to_string_lossy().contains("user-42"))
+        .count();
     assert!(users >= 2, "{:?}", journald.files());
 
     let mut again = Seen::default();
@@ -269,7 +316,9 @@ fn entries_of_users_are_no_gaps_and_come_in_their_place() {
 #[test]
 fn the_end_is_behind_what_exists_and_before_what_comes() {
     let name = "the_end_is_behind_what_exists_and_before_what_comes";
-    let Some(journald) = Journald::start(name, "Storage=persistent") else { return };
+    let Some(journald) = Journald::start(name, "Storage=persistent") else {
+        return;
+    };
     let mut first = Seen::default();
     journald.send(0..50);
     first.follow(&mut journald.open(Start::Oldest), 49);
@@ -288,7 +337,8 @@ fn the_end_is_behind_what_exists_and_before_what_comes() {
 
 #[test]
 fn in_eco_the_descriptor_alone_wakes() {
-    let Some(journald) = Journald::start("in_eco_the_descriptor_alone_wakes", "Storage=persistent") else {
+    let Some(journald) = Journald::start("in_eco_the_descriptor_alone_wakes", "Storage=persistent")
+    else {
         return;
     };
     let sources = roundsman_journal::Sources::none()

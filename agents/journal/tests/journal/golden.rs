@@ -63,13 +63,18 @@ fn journalctl_shows_the_same_bytes() {
     for (name, _) in &files {
         let (directory, _) = unpacked(name);
         let (entries, _) = read_all(directory.path(), Filter::new());
-        let Some(theirs) = journalctl(directory.path(), &["-o", "export", "--all"]) else { break };
+        let Some(theirs) = journalctl(directory.path(), &["-o", "export", "--all"]) else {
+            break;
+        };
         let ours: Vec<u8> = entries.iter().flat_map(export).collect();
         assert!(ours == without_numbers(&theirs), "{name}");
         compared += 1;
     }
     if compared == 0 {
-        skipped::test("journalctl_shows_the_same_bytes", "journalctl is not installed");
+        skipped::test(
+            "journalctl_shows_the_same_bytes",
+            "journalctl is not installed",
+        );
         return;
     }
     assert_eq!(compared, files.len());
@@ -78,8 +83,17 @@ fn journalctl_shows_the_same_bytes() {
 /// What journalctl prints of a directory; None if there is no journalctl.
 pub fn journalctl(directory: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
     let mut command = Command::new("journalctl");
-    let output = command.arg("-D").arg(directory).args(arguments).output().ok()?;
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = command
+        .arg("-D")
+        .arg(directory)
+        .args(arguments)
+        .output()
+        .ok()?;
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     Some(output.stdout)
 }
 
@@ -113,7 +127,11 @@ pub fn export(entry: &Copied) -> Vec<u8> {
 /// Since 254 journalctl prints the number of an entry beside the cursor, which holds it, too.
 fn without_numbers(export: &[u8]) -> Vec<u8> {
     let lines = export.split_inclusive(|byte| *byte == b'\n');
-    lines.filter(|line| !line.starts_with(b"__SEQNUM")).flatten().copied().collect()
+    lines
+        .filter(|line| !line.starts_with(b"__SEQNUM"))
+        .flatten()
+        .copied()
+        .collect()
 }
 
 #[test]
@@ -123,7 +141,11 @@ fn many_files_are_one_sequence_and_each_entry_comes_once() {
         let bytes = crate::support::unpack(&packed);
         // The same file twice, as a backup in the directory would be.
         std::fs::write(directory.path().join(format!("system@{name}")), &bytes).unwrap();
-        std::fs::write(directory.path().join(format!("system@{name}-copy.journal")), &bytes).unwrap();
+        std::fs::write(
+            directory.path().join(format!("system@{name}-copy.journal")),
+            &bytes,
+        )
+        .unwrap();
     }
     let (entries, notices) = read_all(directory.path(), Filter::new());
     assert!(notices.is_empty(), "{notices:?}");
@@ -140,7 +162,11 @@ fn many_files_are_one_sequence_and_each_entry_comes_once() {
         let start = Start::After(text.parse().unwrap());
         let (rest, notices) = drain(&mut open(directory.path(), Filter::new(), start));
         assert!(notices.is_empty(), "{notices:?}");
-        assert!(rest == entries[stop..], "after {stop}: {} entries", rest.len());
+        assert!(
+            rest == entries[stop..],
+            "after {stop}: {} entries",
+            rest.len()
+        );
     }
     let (none, _) = drain(&mut open(directory.path(), Filter::new(), Start::End));
     assert!(none.is_empty());

@@ -76,7 +76,9 @@ impl Journald {
 
     fn socket(&self) -> Option<UnixDatagram> {
         let socket = UnixDatagram::unbound().ok()?;
-        socket.connect(self.root.path().join("run/systemd/journal/socket")).ok()?;
+        socket
+            .connect(self.root.path().join("run/systemd/journal/socket"))
+            .ok()?;
         Some(socket)
     }
 
@@ -84,7 +86,9 @@ impl Journald {
     pub fn send(&self, numbers: std::ops::Range<u32>) {
         let socket = self.socket().unwrap();
         for number in numbers {
-            socket.send(format!("MESSAGE=number {number}\nPRIORITY=6\n").as_bytes()).unwrap();
+            socket
+                .send(format!("MESSAGE=number {number}\nPRIORITY=6\n").as_bytes())
+                .unwrap();
         }
     }
 
@@ -92,7 +96,13 @@ impl Journald {
     pub fn send_as(&self, user: u32, number: u32) -> bool {
         let socket = self.root.path().join("run/systemd/journal/dev-log");
         let sent = Command::new("setpriv")
-            .args(["--clear-groups", "--reuid", &user.to_string(), "logger", "-u"])
+            .args([
+                "--clear-groups",
+                "--reuid",
+                &user.to_string(),
+                "logger",
+                "-u",
+            ])
             .arg(socket)
             .arg(format!("number {number}"))
             .status();
@@ -158,7 +168,11 @@ impl Journald {
 
     /// The numbers that journalctl finds in the persistent files.
     pub fn numbers_by_journalctl(&self) -> Vec<u32> {
-        let machine = fs::read_dir(self.var_directory()).unwrap().next().unwrap().unwrap();
+        let machine = fs::read_dir(self.var_directory())
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap();
         let text = journalctl(&machine.path(), &["-o", "cat"]).unwrap();
         let text = String::from_utf8_lossy(&text).into_owned();
         text.lines().filter_map(number).collect()
@@ -168,7 +182,15 @@ impl Journald {
 fn spawn(root: &Path) -> Child {
     let tree = std::env::var("ROUNDSMAN_SYSTEMD_TREE").unwrap_or_else(|_| "/".to_owned());
     Command::new("unshare")
-        .args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT, "sh"])
+        .args([
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            SCRIPT,
+            "sh",
+        ])
         .arg(root)
         .arg(tree)
         .arg(PROGRAM)

@@ -29,15 +29,22 @@ fn conditions_choose_the_same_entries_in_every_layout() {
             .only("_SYSTEMD_UNIT", &["unit-1.service", "unit-2.service"])
             .unwrap();
         let (some, _) = read_all(directory.path(), filter);
-        let expected: Vec<Copied> =
-            all.iter().filter(is_urgent).filter(has_unit).cloned().collect();
+        let expected: Vec<Copied> = all
+            .iter()
+            .filter(is_urgent)
+            .filter(has_unit)
+            .cloned()
+            .collect();
         assert!(!expected.is_empty());
         assert!(some == expected, "{name}");
 
         let filter = Filter::new().without("_SYSTEMD_UNIT", &["unit-1.service", "unit-2.service"]);
         let (others, _) = read_all(directory.path(), filter);
-        let expected: Vec<Copied> =
-            all.iter().filter(|entry| !has_unit(entry)).cloned().collect();
+        let expected: Vec<Copied> = all
+            .iter()
+            .filter(|entry| !has_unit(entry))
+            .cloned()
+            .collect();
         assert!(others == expected, "{name}");
 
         let (named, _) = read_all(directory.path(), Filter::new().fields(["MANY", "PRIORITY"]));
@@ -95,7 +102,10 @@ fn the_sixth_condition_is_refused() {
     for _ in 0..5 {
         filter = filter.only("PRIORITY", &["1"]).unwrap();
     }
-    assert!(matches!(filter.only("PRIORITY", &["1"]), Err(TooManyConditions)));
+    assert!(matches!(
+        filter.only("PRIORITY", &["1"]),
+        Err(TooManyConditions)
+    ));
 }
 
 #[test]

@@ -20,14 +20,19 @@ impl Copied {
         let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
         Self {
             position: *entry.position(),
-            fields: entry.fields().map(|field| (text(field.name), field.value.to_vec())).collect(),
+            fields: entry
+                .fields()
+                .map(|field| (text(field.name), field.value.to_vec()))
+                .collect(),
             damaged: entry.damaged_fields(),
         }
     }
 
     pub fn message(&self) -> String {
         let message = self.fields.iter().find(|(name, _)| name == "MESSAGE");
-        message.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).unwrap_or_default()
+        message
+            .map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+            .unwrap_or_default()
     }
 }
 
@@ -59,7 +64,12 @@ pub fn fixtures() -> Vec<(String, PathBuf)> {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "zst"))
-        .map(|path| (path.file_stem().unwrap().to_string_lossy().into_owned(), path))
+        .map(|path| {
+            (
+                path.file_stem().unwrap().to_string_lossy().into_owned(),
+                path,
+            )
+        })
         .collect();
     found.sort();
     assert_eq!(found.len(), 9);
@@ -76,7 +86,10 @@ pub fn unpack(packed: &Path) -> Vec<u8> {
 
 /// A directory with one of the packed files in it, and the file.
 pub fn unpacked(name: &str) -> (TempDir, PathBuf) {
-    let (_, packed) = fixtures().into_iter().find(|(known, _)| known.starts_with(name)).unwrap();
+    let (_, packed) = fixtures()
+        .into_iter()
+        .find(|(known, _)| known.starts_with(name))
+        .unwrap();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("system.journal");
     fs::write(&file, unpack(&packed)).unwrap();
