@@ -182,7 +182,7 @@ impl Journal {
     /// that is being written.
     pub fn rung(&mut self) -> bool {
         let (files, entries) = self.doorbell.drain();
-        self.is_outdated |= files;
+        self.is_outdated |= files | self.doorbell.is_listing_due();
         let has_news = self.is_outdated
             || entries
             || !self.notices.is_empty()
@@ -196,19 +196,21 @@ impl Journal {
         self.doorbell.deafness()
     }
 
-    /// True if there is something to read now.
+    /// True if there may be something to read now.
     fn look_around(&mut self) -> bool {
         self.is_outdated |= self.doorbell.drain().0 | self.doorbell.is_listing_due();
-        if std::mem::take(&mut self.is_outdated) {
+        let is_outdated = std::mem::take(&mut self.is_outdated);
+        if is_outdated {
             self.list();
         }
         let has_grown = self.refresh();
-        if self.families.iter().any(|(_, family)| family.has_ended) {
-            // The next file of a rotation exists before the old one is marked as ended.
+        // The next file of a rotation exists before the old one is marked as ended.
+        let has_ended = self.families.iter().any(|(_, family)| family.has_ended);
+        if has_ended {
             self.list();
-            return true;
         }
-        has_grown || !self.notices.is_empty()
+        // A file that was taken up has entries, but none has come since.
+        is_outdated || has_ended || has_grown || !self.notices.is_empty()
     }
 
     fn refresh(&mut self) -> bool {

@@ -8,6 +8,7 @@ use roundsman_journal::{Bookmark, Filter, Gap, Journal, Notice, Pace, Read, Star
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::Signal;
 
+use crate::golden::journalctl;
 use crate::journald::{Journald, number};
 use crate::support::Copied;
 
@@ -62,9 +63,7 @@ impl Seen {
 fn wait(journal: &mut Journal) {
     let begun = Instant::now();
     while !journal.rung() {
-        if begun.elapsed() > DEADLINE {
-            return;
-        }
+        assert!(begun.elapsed() < DEADLINE, "nothing wakes");
         let period = journal.period().map(|period| period.try_into().unwrap());
         let doorbell = journal.doorbell();
         poll(
@@ -263,6 +262,87 @@ fn vacuumed_entries_are_a_gap_of_their_exact_number() {
     check(&back, "a reader that comes back");
 }
 
+#[test]
+fn a_file_that_is_emptied_while_it_is_read_gives_nothing_false() {
+    let name = "a_file_that_is_emptied_while_it_is_read_gives_nothing_false";
+    let Some(journald) = Journald::start(name, "Storage=persistent") else {
+        return;
+    };
+    // Larger than what the reader holds in memory at a time.
+    journald.send_long(0..400, 4000);
+    Seen::default().follow(&mut journald.open(Start::Oldest), 399);
+    let mut journal = journald.open(Start::Oldest);
+    let mut seen = Seen::default();
+    while seen.numbers.last().is_none_or(|last| *last < 10) {
+        let Some(Read::Entry(entry)) = journal.next() else {
+            panic!("ends early")
+        };
+        seen.numbers.extend(number(&Copied::of(&entry).message()));
+    }
+    journald.rotate();
+    let machine = journald.files()[0].parent().unwrap().to_path_buf();
+    // journald's own way: it deletes the file and frees its space under whoever reads it.
+    journalctl(&machine, &["--vacuum-files=1"]).unwrap();
+    journald.send(400..500);
+    seen.follow(&mut journal, 499);
+
+    let read = seen
+        .numbers
+        .iter()
+        .position(|number| *number == 400)
+        .unwrap();
+    assert!(read < 400, "nothing was vacuumed");
+    let expected: Vec<u32> = (0..read as u32).chain(400..500).collect();
+    assert_eq!(seen.numbers, expected);
+    let missing: u64 = gaps(&seen.notices).map(|gap| gap.entries().unwrap()).sum();
+    let expected = 400 - read as u64;
+    assert!(
+        (expected..expected + 10).contains(&missing),
+        "{missing}: {:?}",
+        seen.notices
+    );
+}
+
+#[test]
+fn kills_of_the_reader_and_of_journald_leave_each_entry_once() {
+    let name = "kills_of_the_reader_and_of_journald_leave_each_entry_once";
+    let Some(mut journald) = Journald::start(name, "Storage=persistent") else {
+        return;
+    };
+    let mut random = fastrand::Rng::with_seed(5);
+    let (mut bookmark, mut seen, mut sent) = (Bookmark::default(), Seen::default(), 0);
+    for _ in 0..12 {
+        let more = random.u32(1..150);
+        journald.send(sent..sent + more);
+        sent += more;
+        let mut journal = journald.open(Start::After(bookmark));
+        for _ in 0..random.usize(0..200) {
+            match journal.next() {
+                Some(Read::Entry(entry)) => {
+                    seen.numbers.extend(number(&Copied::of(&entry).message()));
+                }
+                Some(Read::Notice(notice)) => seen.notices.push(notice),
+                None => break,
+            }
+        }
+        bookmark = journal.bookmark().to_string().parse().unwrap();
+        match random.u8(0..3) {
+            0 => journald.crash(),
+            1 => journald.rotate(),
+            _ => {}
+        }
+    }
+    journald.send(sent..sent + 1);
+    seen.follow(&mut journald.open(Start::After(bookmark)), sent);
+    let missing: u64 = gaps(&seen.notices).map(|gap| gap.entries().unwrap()).sum();
+    assert!(
+        missing <= 12 && gaps(&seen.notices).count() == seen.notices.len(),
+        "{:?}",
+        seen.notices
+    );
+    assert_eq!(seen.numbers, journald.numbers_by_journalctl());
+}
+
 fn gaps(notices: &[Notice]) -> impl Iterator<Item = &Gap> {
     notices.iter().filter_map(|notice| match notice {
         Notice::Gap(gap) => Some(gap),
@@ -296,7 +376,8 @@ fn entries_of_users_are_no_gaps_and_come_in_their_place() {
         seen.numbers.sort_unstable();
         seen.assert_all(0..200);
     };
-    while seen.numbers.len() < 200 {
+    let begun = Instant::now();
+    while seen.numbers.len() < 200 && begun.elapsed() < DEADLINE {
         wait(&mut journal);
         seen.take(&mut journal);
     }

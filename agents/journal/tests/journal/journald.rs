@@ -23,7 +23,7 @@ set -e
 mount --bind "$1/run" "$2/run"
 mkdir -p "$2/run/systemd/journal" "$2/var/log/journal"
 mount --bind "$1/var" "$2/var/log/journal"
-[ "$2" = / ] || mount -t proc proc "$2/proc"
+[ "$2" = / ] || { mount -t proc proc "$2/proc"; mount --rbind /sys "$2/sys"; }
 exec chroot "$2" "$3"
 "#;
 
@@ -89,6 +89,18 @@ impl Journald {
             socket
                 .send(format!("MESSAGE=number {number}\nPRIORITY=6\n").as_bytes())
                 .unwrap();
+        }
+    }
+
+    /// The same with more behind each number.
+    pub fn send_long(&self, numbers: std::ops::Range<u32>, length: usize) {
+        let socket = self.socket().unwrap();
+        let mut random = fastrand::Rng::with_seed(6);
+        for number in numbers {
+            // Not compressible.
+            let long: String = (0..length).map(|_| random.alphanumeric()).collect();
+            let entry = format!("MESSAGE=number {number}\nLONG={long}\n");
+            socket.send(entry.as_bytes()).unwrap();
         }
     }
 
