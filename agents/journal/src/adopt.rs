@@ -18,10 +18,15 @@ impl Journal {
     pub(crate) fn adopt(&mut self, directory: &Directory, listed: Listed) {
         let stamp = (listed.inode, listed.changed);
         let is_done = |done: &Done| done.changed == listed.changed;
-        if self.knows_again(&listed)
-            || self.done.get(&listed.inode).is_some_and(is_done)
-            || self.refused.get(&listed.path) == Some(&stamp)
+        if self.knows_again(&listed) || self.done.get(&listed.inode).is_some_and(is_done) {
+            return;
+        }
+        if let Some((known, is_hidden)) = self.refused.get(&listed.path)
+            && *known == stamp
         {
+            if *is_hidden {
+                family(&mut self.families, directory, Id::NONE).has_hidden = true;
+            }
             return;
         }
         let file = match JournalFile::open(&listed.path) {
@@ -151,11 +156,12 @@ impl Journal {
 
     /// Says once that a file or directory is not read.
     pub(crate) fn refuse(&mut self, directory: &Directory, refused: Refused, stamp: Stamp) {
-        if matches!(refused.why, Why::NoPermission) {
-            let family = family(&mut self.families, directory, Id::NONE);
-            family.has_hidden = true;
+        let is_hidden = matches!(refused.why, Why::NoPermission);
+        if is_hidden {
+            family(&mut self.families, directory, Id::NONE).has_hidden = true;
         }
-        if self.refused.insert(refused.path.clone(), stamp) != Some(stamp) {
+        let said = (stamp, is_hidden);
+        if self.refused.insert(refused.path.clone(), said) != Some(said) {
             self.notices.push_back(Notice::Refused(refused));
         }
     }

@@ -1,5 +1,7 @@
 //! Which entries and which of their fields a caller wants.
 
+/// A field with values of it.
+type Values = (Box<[u8]>, Vec<Box<[u8]>>);
 /// Asked for a value: `(field, value)`.
 type Test = Box<dyn FnMut(&[u8], &[u8]) -> bool + Send>;
 
@@ -25,7 +27,7 @@ pub struct Filter {
     names: Vec<(Box<[u8]>, u8)>,
     is_every_field: bool,
     conditions: Vec<Test>,
-    forbidden: Vec<(Box<[u8]>, Vec<Box<[u8]>>)>,
+    forbidden: Vec<Values>,
     pub(crate) longest_value: usize,
 }
 
@@ -144,9 +146,8 @@ impl Filter {
                 class |= bit;
             }
         }
-        let is_forbidden = |(field, values): &(Box<[u8]>, Vec<Box<[u8]>>)| {
-            **field == *name && values.iter().any(|one| **one == *value)
-        };
+        let is_forbidden =
+            |(field, values): &Values| **field == *name && values.iter().any(|one| **one == *value);
         if by_name & FORBIDDEN != 0 && self.forbidden.iter().any(is_forbidden) {
             class |= FORBIDDEN;
         }

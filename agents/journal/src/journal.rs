@@ -39,7 +39,7 @@ pub enum Read<'a> {
     Notice(Notice),
 }
 
-/// What identifies the state of a file in a directory.
+/// What identifies the state of a file in a directory: its inode, and when it last changed.
 pub(crate) type Stamp = ((u64, u64), (i64, i64));
 
 /// A file of which nothing more is needed.
@@ -64,7 +64,8 @@ pub struct Journal {
     pub(crate) notices: VecDeque<Notice>,
     /// By inode.
     pub(crate) done: HashMap<(u64, u64), Done>,
-    pub(crate) refused: HashMap<PathBuf, Stamp>,
+    /// What is not read, and whether that is for lack of permission.
+    pub(crate) refused: HashMap<PathBuf, (Stamp, bool)>,
     pub(crate) start: Start,
     pub(crate) since: u64,
     pub(crate) doorbell: Doorbell,
@@ -224,6 +225,9 @@ impl Journal {
     /// Takes up the files that have come, and lets go of those that have gone.
     fn list(&mut self) {
         self.doorbell.begin_listing();
+        for (_, family) in &mut self.families {
+            family.has_hidden = false;
+        }
         let directories = self.watched_directories();
         let mut listed = HashSet::new();
         for directory in &directories {
@@ -239,7 +243,7 @@ impl Journal {
         }
         self.done.retain(|inode, _| listed.contains(inode));
         self.refused
-            .retain(|_, (inode, _)| *inode == (0, 0) || listed.contains(inode));
+            .retain(|_, ((inode, _), _)| *inode == (0, 0) || listed.contains(inode));
         for (_, family) in &mut self.families {
             family.has_ended = false;
             for at in 0..family.slots.len() {

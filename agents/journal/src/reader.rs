@@ -29,6 +29,18 @@ pub(crate) struct Found {
     pub number: u64,
 }
 
+#[cfg(test)]
+impl Found {
+    pub fn at(head: Head, offset: u64, number: u64) -> Self {
+        Self {
+            head,
+            offset,
+            size: ENTRY,
+            number,
+        }
+    }
+}
+
 /// What a look at the file showed.
 pub(crate) enum Look {
     Entry(Found),

@@ -184,3 +184,124 @@ impl Key {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::Head;
+
+    const BOOT: Id = Id([1; 16]);
+    const LATER_BOOT: Id = Id([2; 16]);
+
+    fn entry(boot: Id, seqnum: u64, time: u64) -> Found {
+        let head = Head {
+            seqnum,
+            realtime: 1_000_000 + time,
+            monotonic: time,
+            boot,
+            xor_hash: seqnum,
+        };
+        Found::at(head, 1000, 1)
+    }
+
+    fn stream(seqnum: u64, time: u64) -> Stream {
+        let entry = entry(BOOT, seqnum, time);
+        let head = entry.head;
+        let last = Position {
+            machine: Id::NONE,
+            boot: head.boot,
+            seqnum_id: Id::NONE,
+            seqnum: head.seqnum,
+            realtime: head.realtime,
+            monotonic: head.monotonic,
+            xor_hash: head.xor_hash,
+            file_id: Id::NONE,
+            offset: 1000,
+            number: 1,
+            is_volatile: false,
+            is_closed: false,
+        };
+        Stream::new(Id::NONE, Some(last))
+    }
+
+    #[test]
+    fn the_next_number_is_next_and_a_jump_is_missing_exactly() {
+        let stream = stream(10, 50);
+        assert_eq!(
+            stream.turn(&entry(BOOT, 11, 60), false, Some(10)),
+            Turn::Next
+        );
+        assert_eq!(
+            stream.turn(&entry(BOOT, 10, 50), false, Some(10)),
+            Turn::Seen
+        );
+        assert_eq!(
+            stream.turn(&entry(BOOT, 3, 20), false, Some(10)),
+            Turn::Seen
+        );
+        let missing = Turn::Missing {
+            first: 11,
+            last: 14,
+        };
+        assert_eq!(stream.turn(&entry(BOOT, 15, 60), false, Some(10)), missing);
+        assert_eq!(
+            stream.turn(&entry(LATER_BOOT, 15, 60), false, None),
+            missing
+        );
+    }
+
+    #[test]
+    fn what_other_files_of_the_counter_hold_is_not_missing() {
+        let stream = stream(10, 50);
+        assert_eq!(
+            stream.turn(&entry(BOOT, 15, 60), false, Some(14)),
+            Turn::Next
+        );
+        let missing = Turn::Missing {
+            first: 13,
+            last: 14,
+        };
+        assert_eq!(stream.turn(&entry(BOOT, 15, 60), false, Some(12)), missing);
+        // A user's series of before 254 says nothing across boots; the system's does.
+        assert_eq!(
+            stream.turn(&entry(LATER_BOOT, 15, 60), true, None),
+            Turn::Next
+        );
+    }
+
+    #[test]
+    fn numbers_that_are_given_again_after_a_power_cut_are_new_entries() {
+        let stream = stream(10, 50);
+        assert_eq!(
+            stream.turn(&entry(LATER_BOOT, 8, 90), false, None),
+            Turn::Next
+        );
+        assert_eq!(
+            stream.turn(&entry(LATER_BOOT, 8, 40), false, None),
+            Turn::Seen
+        );
+    }
+
+    #[test]
+    fn a_copy_is_known_by_its_time_and_in_the_same_microsecond_by_its_hash() {
+        let mut frontier = Frontier::default();
+        for (seqnum, time) in [(1, 10), (2, 20), (3, 20)] {
+            let head = entry(BOOT, seqnum, time).head;
+            frontier.pass(head.boot, head.monotonic, head.xor_hash);
+        }
+        for (seqnum, time, is_copy) in [
+            (1, 10, true),
+            (2, 20, true),
+            (3, 20, true),
+            (4, 20, false),
+            (5, 21, false),
+        ] {
+            assert_eq!(
+                frontier.has(&entry(BOOT, seqnum, time)),
+                is_copy,
+                "{seqnum}"
+            );
+        }
+        assert!(!frontier.has(&entry(LATER_BOOT, 1, 10)));
+    }
+}

@@ -85,7 +85,7 @@ impl Values {
 
     pub fn bytes<'a>(&'a self, window: &'a Window, place: &Place) -> &'a [u8] {
         let bytes = match place.memory {
-            Memory::Window => return window.from_start(place.start, place.length),
+            Memory::Window => return window.at_place(place.start, place.length),
             Memory::Kept => &self.kept,
             Memory::Large => &self.large,
         };

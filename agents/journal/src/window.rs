@@ -61,7 +61,7 @@ impl Window {
     }
 
     /// The bytes of such a place.
-    pub fn from_start(&self, start: usize, length: usize) -> &[u8] {
+    pub fn at_place(&self, start: usize, length: usize) -> &[u8] {
         self.bytes.get(start..start + length).unwrap_or_default()
     }
 

@@ -2,10 +2,10 @@
 //! and gives the rest.
 
 use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use roundsman_journal::{Filter, Notice, Why};
+use roundsman_journal::{Filter, Notice};
 
 use crate::support::{Copied, fixtures, read_all, unpack, unpacked};
 
@@ -115,7 +115,7 @@ fn no_bytes_lead_it_astray() {
         fs::write(&path, &bytes).unwrap();
         let file = OpenOptions::new().write(true).open(&path).unwrap();
         let (all, _) = read_all(directory.path(), Filter::new());
-        for round in 0..150 {
+        for round in 0..60 {
             let changes = changes(&mut random, &bytes, round);
             for (at, garbage) in &changes {
                 file.write_all_at(garbage, *at as u64).unwrap();
@@ -230,21 +230,4 @@ fn what_cannot_be_read_is_said_once_and_the_others_are_read() {
     assert!(journal.rung());
     let (_, notices) = crate::support::drain(&mut journal);
     assert_eq!(notices.len(), 1, "{notices:?}");
-}
-
-#[test]
-fn a_forbidden_file_is_named_with_the_group_that_helps() {
-    // Root may read everything.
-    if rustix::process::geteuid().is_root() {
-        let why = Why::NoPermission.to_string();
-        assert!(why.contains("systemd-journal"), "{why}");
-        return;
-    }
-    let (directory, path) = unpacked("252-compact-zstd");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
-    let (entries, notices) = read_all(directory.path(), Filter::new());
-    assert!(entries.is_empty());
-    assert!(
-        matches!(&notices[..], [Notice::Refused(refused)] if matches!(refused.why, Why::NoPermission))
-    );
 }
