@@ -17,6 +17,7 @@ pub struct Sources {
     users: bool,
     namespaces: bool,
     remote: bool,
+    pub(crate) counter: Option<PathBuf>,
 }
 
 impl Default for Sources {
@@ -25,6 +26,7 @@ impl Default for Sources {
         Self::none()
             .volatile("/run/log/journal")
             .persistent("/var/log/journal")
+            .counter("/run/systemd/journal/seqnum")
     }
 }
 
@@ -36,6 +38,7 @@ impl Sources {
             users: true,
             namespaces: false,
             remote: false,
+            counter: None,
         }
     }
 
@@ -51,6 +54,13 @@ impl Sources {
     #[must_use]
     pub fn volatile(mut self, directory: impl Into<PathBuf>) -> Self {
         self.roots.push((directory.into(), true));
+        self
+    }
+
+    /// Where journald shows its counter. It need not exist.
+    #[must_use]
+    pub fn counter(mut self, file: impl Into<PathBuf>) -> Self {
+        self.counter = Some(file.into());
         self
     }
 

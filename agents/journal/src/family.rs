@@ -320,6 +320,20 @@ impl Family {
         has_grown
     }
 
+    /// Whether the counter numbers what its open files get.
+    pub fn is_counted_by(&self, id: Id) -> bool {
+        let mut open = self.slots.iter().filter(|slot| slot.is_active).peekable();
+        open.peek().is_some() && open.all(|slot| self.streams[slot.stream].id == id)
+    }
+
+    /// The last number that was read of a counter.
+    pub fn last_number(&self, id: Id) -> u64 {
+        let stream = self.streams.iter().find(|stream| stream.id == id);
+        stream
+            .and_then(|stream| stream.last)
+            .map_or(0, |last| last.seqnum)
+    }
+
     /// Whether an open file counts more entries than were known: one small read per file.
     pub fn has_news(&self) -> bool {
         self.slots.iter().any(|slot| match &slot.state {

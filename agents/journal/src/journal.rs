@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::Id;
+use crate::counter::Counter;
 use crate::directory::{Directory, Sources};
 use crate::doorbell::{Doorbell, Pace};
 use crate::entry::Entry;
@@ -69,6 +70,7 @@ pub struct Journal {
     pub(crate) start: Start,
     pub(crate) since: u64,
     pub(crate) doorbell: Doorbell,
+    counter: Option<Counter>,
     /// Files may have come or gone.
     is_outdated: bool,
 }
@@ -81,6 +83,7 @@ impl Journal {
     /// If there is no descriptor left to wait on.
     pub fn open(sources: Sources, filter: Filter, start: Start, pace: Pace) -> io::Result<Self> {
         let mut journal = Self {
+            counter: sources.counter.clone().map(Counter::new),
             sources,
             filter,
             families: Vec::new(),
@@ -179,17 +182,25 @@ impl Journal {
         self.doorbell.period()
     }
 
-    /// Whether [`Journal::next`] has something to look at. This costs one small read per file
-    /// that is being written.
+    /// Whether [`Journal::next`] has something to look at. This costs one small read where
+    /// journald shows its counter (systemd 254 and later), else one per file that is written.
     pub fn rung(&mut self) -> bool {
         let (files, entries) = self.doorbell.drain();
         self.is_outdated |= files | self.doorbell.is_listing_due();
-        let has_news = self.is_outdated
-            || entries
-            || !self.notices.is_empty()
-            || self.families.iter().any(|(_, family)| family.has_news());
+        let has_news = self.is_outdated || entries || !self.notices.is_empty() || self.has_news();
         self.doorbell.tick();
         has_news
+    }
+
+    fn has_news(&self) -> bool {
+        let counted = self.counter.as_ref().and_then(Counter::read);
+        let mut families = self.families.iter().map(|(_, family)| family);
+        families.any(|family| match counted {
+            // One look for all its files. An entry gets its number before it is complete, so that
+            // the number is compared with what was read, not with what it was before.
+            Some((id, number)) if family.is_counted_by(id) => family.last_number(id) != number,
+            _ => family.has_news(),
+        })
     }
 
     /// Why files that come and go are noticed late, if they are: inotify is exhausted.
@@ -225,6 +236,9 @@ impl Journal {
     /// Takes up the files that have come, and lets go of those that have gone.
     fn list(&mut self) {
         self.doorbell.begin_listing();
+        if let Some(counter) = &mut self.counter {
+            counter.open();
+        }
         for (_, family) in &mut self.families {
             family.has_hidden = false;
         }

@@ -33,6 +33,7 @@ mod adopt;
 mod bytes;
 mod class;
 mod compress;
+mod counter;
 mod directory;
 mod doorbell;
 mod entry;

@@ -174,7 +174,8 @@ impl Journald {
     pub fn open_with(&self, filter: Filter, start: Start) -> Journal {
         let sources = Sources::none()
             .volatile(self.run_directory())
-            .persistent(self.var_directory());
+            .persistent(self.var_directory())
+            .counter(self.root.path().join("run/systemd/journal/seqnum"));
         Journal::open(sources, filter, start, Pace::Realtime).unwrap()
     }
 
