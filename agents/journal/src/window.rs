@@ -6,6 +6,8 @@ use crate::values::{Memory, Place};
 
 /// How much is read at once while there is much to read.
 const PIECE: usize = 256 * 1024;
+/// And after a jump, which may lead to a table that is jumped over, too.
+const FIRST_PIECE: usize = 16 * 1024;
 /// Read beyond the last object that the header names, which is usually the entry itself.
 const BEYOND: u64 = 4096;
 
@@ -68,7 +70,10 @@ impl Window {
     fn fill(&mut self, file: &JournalFile, offset: u64, length: usize) -> Result<(), Fault> {
         let used = file.header.tail_object.saturating_add(BEYOND);
         let rest = usize::try_from(used.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let wanted = rest.clamp(length, length.max(PIECE));
+        let behind = offset.wrapping_sub(self.start);
+        let is_next = self.length > 0 && behind <= self.length as u64;
+        let piece = if is_next { PIECE } else { FIRST_PIECE };
+        let wanted = rest.clamp(length, length.max(piece));
         self.length = 0;
         if self.bytes.len() < wanted {
             self.bytes.resize(wanted, 0);
