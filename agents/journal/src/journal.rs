@@ -148,6 +148,8 @@ impl Journal {
             let Some((_, family)) = self.families.get_mut(self.at) else {
                 self.at = 0;
                 if !self.look_around() {
+                    // From now on entries are new, even if the clock is set back behind it.
+                    self.since = 0;
                     return None;
                 }
                 continue;

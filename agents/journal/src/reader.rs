@@ -24,21 +24,9 @@ const IDLE_WINDOW: u64 = 64 * 1024;
 pub(crate) struct Found {
     pub head: Head,
     pub offset: u64,
-    size: u64,
+    pub size: u64,
     /// The how-many-th of the file, from 1.
     pub number: u64,
-}
-
-#[cfg(test)]
-impl Found {
-    pub fn at(head: Head, offset: u64, number: u64) -> Self {
-        Self {
-            head,
-            offset,
-            size: ENTRY,
-            number,
-        }
-    }
 }
 
 /// What a look at the file showed.

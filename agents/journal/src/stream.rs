@@ -201,7 +201,12 @@ mod tests {
             boot,
             xor_hash: seqnum,
         };
-        Found::at(head, 1000, 1)
+        Found {
+            head,
+            offset: 1000,
+            size: 64,
+            number: 1,
+        }
     }
 
     fn stream(seqnum: u64, time: u64) -> Stream {
