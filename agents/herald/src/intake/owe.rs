@@ -80,7 +80,7 @@ impl Intake {
             key,
             held_by,
         };
-        let Some(mut group) = find_or_begin(tx, group, key, event, room)? else {
+        let Some(mut group) = find_or_begin(tx, group, key, &event.uid, room)? else {
             return Ok(false);
         };
         groups::join(tx, group.id, event.id, Stand::Waiting)?;
@@ -185,7 +185,7 @@ impl Intake {
             return Ok(());
         }
         let order_key = event.order_key.as_deref().unwrap_or(correlation);
-        let Some(mut group) = find_or_begin(tx, key, order_key, event, room)? else {
+        let Some(mut group) = find_or_begin(tx, key, order_key, &event.uid, room)? else {
             return Ok(());
         };
         groups::join(tx, group.id, event.id, Stand::Told)?;
@@ -329,18 +329,18 @@ fn beat_once(
     Ok(1)
 }
 
-fn find_or_begin(
+pub(super) fn find_or_begin(
     tx: &WriteTx<'_>,
     key: GroupKey<'_>,
     order_key: &str,
-    event: &Event,
+    first_uid: &str,
     room: &mut Room,
 ) -> Result<Option<Group>> {
     if let Some(group) = groups::find(tx, key)? {
         return Ok(Some(group));
     }
     match room.take(tx)? {
-        true => groups::begin(tx, key, order_key, &event.uid).map(Some),
+        true => groups::begin(tx, key, order_key, first_uid).map(Some),
         false => Ok(None),
     }
 }
