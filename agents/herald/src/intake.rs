@@ -267,7 +267,7 @@ impl Intake {
                 taken.looped += 1;
                 continue;
             }
-            for wanted in self.wanted_by(event) {
+            for wanted in self.wanted_by(event, now) {
                 taken.deliveries += self.owe(tx, event, wanted, &mut room, now)?;
             }
         }
@@ -302,20 +302,32 @@ impl Intake {
         }
     }
 
-    /// Each endpoint once, with the first trigger that names it.
-    fn wanted_by<'t>(&'t self, event: &Event) -> BTreeMap<&'t str, &'t str> {
+    /// Each endpoint once, with the trigger that tells it soonest: one that is not in its quiet
+    /// hours, then one that does not group, then the first by name.
+    fn wanted_by<'t>(&'t self, event: &Event, now: Timestamp) -> BTreeMap<&'t str, &'t str> {
         let mut wanted = BTreeMap::new();
         for (name, trigger) in &self.triggers {
             if trigger.position >= event.id || trigger.matcher.judge(event).is_err() {
                 continue;
             }
+            let is_quiet = trigger.quiet.until(event.severity, now).is_some();
+            let rank = (is_quiet, trigger.grouping.key(event).is_some());
             for endpoint in trigger.matcher.endpoints() {
-                if !is_about(self.agent, event, endpoint) {
-                    wanted.entry(endpoint.as_str()).or_insert(name.as_str());
+                if is_about(self.agent, event, endpoint) {
+                    continue;
+                }
+                let best = wanted
+                    .entry(endpoint.as_str())
+                    .or_insert((rank, name.as_str()));
+                if rank < best.0 {
+                    *best = (rank, name);
                 }
             }
         }
-        wanted
+        let names = wanted.into_iter();
+        names
+            .map(|(endpoint, (_, name))| (endpoint, name))
+            .collect()
     }
 }
 

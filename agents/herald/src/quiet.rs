@@ -82,7 +82,8 @@ impl Quiet {
 
     /// Until when something so urgent waits; nothing if it may go now.
     pub fn until(&self, severity: Severity, now: Timestamp) -> Option<Timestamp> {
-        if self.passes.is_some_and(|least| severity <= least) {
+        let passes = self.passes.is_some_and(|least| severity <= least);
+        if passes || self.windows.is_empty() {
             return None;
         }
         let mut end = self.end(now)?;

@@ -164,3 +164,19 @@ fn what_is_owed_when_quiet_hours_begin_waits_for_their_end() {
     assert_eq!(world.delivery("one").unwrap().next_at, end);
     assert_eq!(world.delivery("loud").unwrap().held_by, None);
 }
+
+#[test]
+fn of_two_triggers_the_one_that_tells_soonest_wins() {
+    let ops = Receiver::kind();
+    let more = format!("{EVENING}group_by = []\n");
+    let first = trigger("a", &["ops"]) + "group_by = []\n";
+    let quiet = trigger("all", &["ops"]) + &more;
+    let toml = first + &quiet + &trigger("single", &["ops"]) + &ops.endpoint("ops", "");
+    let world = World::with_clock(&toml);
+    let herald = world.start();
+    put(&world, seen(&world, "one", Severity::Info));
+    world.wait_done("one");
+    herald.stop();
+    assert_eq!(world.delivery("one").unwrap().trigger, "single");
+    assert_eq!(ops.arrivals().len(), 1);
+}
