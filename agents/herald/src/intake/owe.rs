@@ -15,6 +15,9 @@ use crate::{heartbeat, silence};
 /// How many groups there may be; what would begin another one goes singly.
 const GROUPS: u64 = 10_000;
 
+/// How many groups of one event are looked at; it is in one for each endpoint.
+const MEMBERSHIPS: u32 = 1000;
+
 /// How many more groups may begin in this transaction; known once somebody asks.
 #[derive(Default)]
 pub struct Room {
@@ -47,6 +50,9 @@ impl Intake {
     ) -> Result<usize> {
         let trigger = self.triggers.get(name);
         let key = trigger.and_then(|trigger| trigger.grouping.key(event));
+        if self.knows(tx, event, endpoint, key.is_some())? {
+            return Ok(0);
+        }
         if let Some(key) = key
             && self.wait_in_group(tx, event, (endpoint, name), &key, room, now)?
         {
@@ -57,6 +63,27 @@ impl Intake {
             self.watch(tx, event, (endpoint, name), room, now)?;
         }
         Ok(made)
+    }
+
+    /// Whether an endpoint has this event, or will get it, by another trigger or an earlier look:
+    /// singly (that a single one sees for itself), or with a digest as far as its members are
+    /// still known.
+    fn knows(
+        &self,
+        tx: &ReadTx<'_>,
+        event: &Event,
+        endpoint: &str,
+        is_grouped: bool,
+    ) -> Result<bool> {
+        if is_grouped && delivery::is_known(tx, endpoint, &event.uid)? {
+            return Ok(true);
+        }
+        let has_looked = |trigger: &super::Trigger| trigger.position >= event.id;
+        if !self.triggers.values().any(has_looked) {
+            return Ok(false);
+        }
+        let groups = groups::of_event(tx, event.id, MEMBERSHIPS)?;
+        Ok(groups.iter().any(|(group, _)| group.endpoint == endpoint))
     }
 
     /// The event waits for others. False if there are too many groups.
