@@ -172,9 +172,11 @@ impl Intake {
     /// Whether a group or a sign of life is due: its bytes go out after the commit, which has to
     /// be on the disk before, or the same id could have other bytes after a power cut.
     ///
-    /// Also when quiet hours have begun, before anything is sent in them.
+    /// Also when quiet hours have begun, before anything is sent in them, and when the clock has
+    /// stepped back, which puts everything off that is known of the time.
     pub fn is_due(&self, now: Timestamp) -> bool {
-        self.next_at.is_some_and(|at| at <= now) || self.begins_quiet(now)
+        let is_back = self.seen_at.is_some_and(|at| now < at);
+        is_back || self.next_at.is_some_and(|at| at <= now) || self.begins_quiet(now)
     }
 
     /// Whether quiet hours have begun since the last look.

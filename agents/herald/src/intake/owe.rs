@@ -295,13 +295,24 @@ impl Intake {
                 continue;
             };
             let slot = heartbeat::slot(every, now);
-            if self
-                .beaten_at
-                .is_some_and(|at| heartbeat::slot(every, at) == slot)
-            {
+            let is_beaten = |at: Timestamp| at <= now && heartbeat::slot(every, at) == slot;
+            if self.beaten_at.is_some_and(is_beaten) {
                 continue;
             }
-            let event = heartbeat::event(self.agent, endpoint, &self.around.host, every, slot);
+            let sign = |turn| {
+                let host = &self.around.host;
+                heartbeat::event(self.agent, endpoint, host, every, (slot, turn))
+            };
+            let mut event = sign(0);
+            // Whoever begins may have been here before a restart. Later a slot that has its sign
+            // has come again, with a clock that stepped back.
+            let turns = 1..heartbeat::TURNS;
+            for turn in turns.take_while(|_| self.beaten_at.is_some()) {
+                if !delivery::is_known(tx, endpoint, &event.uid)? {
+                    break;
+                }
+                event = sign(turn);
+            }
             let composer = &target.post.composer;
             let rendered = composer.render(&event, &[], heartbeat::TRIGGER, &event.uid);
             let rendered = match rendered {
