@@ -170,7 +170,7 @@ fn a_file_that_is_no_silence_is_named_and_costs_only_itself() {
     let output = roundsman(&root, ["silence", "list"]).run().expect_code(0);
     assert!(output.stderr.contains("bad.toml: until"), "{output}");
     assert!(output.stdout.contains("disks"), "{output}");
-    let over = "until = '2020-01-01T00:00:00Z'\nreason = 'x'";
+    let over = "until = '2020-01-01T00:00:00Z'\nreason = 'x'\nkinds = ['*']";
     root.write(FILE, over);
     assert_eq!(listed(&root)["is_active"], false);
 }
