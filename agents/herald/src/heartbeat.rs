@@ -26,14 +26,28 @@ fn millis(every: Duration) -> i64 {
     i64::try_from(every.as_millis()).unwrap_or(i64::MAX).max(1)
 }
 
-/// What is told in a slot. It is in no table, and the same whoever makes it again.
-pub fn event(agent: &str, endpoint: &str, host: &str, every: Duration, slot: i64) -> Event {
+/// How often a slot may come, for a clock that steps back.
+pub const TURNS: u32 = 64;
+
+/// What is told in a slot, when it comes for the first time (`turn` 0) or again. It is in no
+/// table, and the same whoever makes it again.
+pub fn event(
+    agent: &str,
+    endpoint: &str,
+    host: &str,
+    every: Duration,
+    (slot, turn): (i64, u32),
+) -> Event {
+    let mut place = slot.to_string();
+    if turn > 0 {
+        place.push_str(&format!("/{turn}"));
+    }
     let mut data = Map::new();
     data.insert("interval_seconds".to_owned(), json!(every.as_secs()));
     data.insert("slot".to_owned(), json!(slot));
     Event {
         id: EventId(0),
-        uid: uid(&[endpoint, TRIGGER, &slot.to_string()]),
+        uid: uid(&[endpoint, TRIGGER, &place]),
         at: begin(every, slot),
         agent: agent.to_owned(),
         kind: format!("{agent}.{TRIGGER}"),
@@ -61,8 +75,10 @@ mod tests {
         assert_eq!(begin(every, now), at);
         assert_eq!(slot(every, Timestamp(at.0 + 299_999)), now);
         assert_eq!(slot(every, Timestamp(at.0 + 300_000)), now + 1);
-        let sign = |slot| event("herald", "ops", "web1", every, slot);
+        let sign = |slot| event("herald", "ops", "web1", every, (slot, 0));
         assert_eq!(sign(now), sign(now));
         assert_ne!(sign(now).uid, sign(now + 1).uid);
+        let again = event("herald", "ops", "web1", every, (now, 1));
+        assert_ne!(sign(now).uid, again.uid);
     }
 }

@@ -1,6 +1,8 @@
 //! From events to deliveries. Each trigger has a position of its own in the order of events,
 //! which moves in the transaction that adds its deliveries.
 
+mod again;
+mod beat;
 mod owe;
 mod path;
 
@@ -9,9 +11,8 @@ use std::sync::Arc;
 
 use roundsman_kit::clock::Timestamp;
 use roundsman_store::cursor::{self, Cursor};
-use roundsman_store::delivery::{self, Hold};
 use roundsman_store::delivery_group as groups;
-use roundsman_store::event::{self, Event, EventId, Filter};
+use roundsman_store::event::{self, Event, EventId, Filter, Severity};
 use roundsman_store::{ReadTx, Result, WriteTx};
 
 use crate::config::{Endpoint, Settings, Start};
@@ -41,6 +42,8 @@ pub struct Intake {
     /// When a group or a sign of life is due next; unknown at first.
     next_at: Option<Timestamp>,
     beaten_at: Option<Timestamp>,
+    /// The time of the last look.
+    seen_at: Option<Timestamp>,
     has_told_loop: bool,
     has_told_crowd: bool,
 }
@@ -78,6 +81,7 @@ pub struct Moved {
     reached: Option<EventId>,
     next_at: Option<Timestamp>,
     beaten_at: Option<Timestamp>,
+    seen_at: Option<Timestamp>,
     has_looped: bool,
     is_crowded: bool,
 }
@@ -158,6 +162,7 @@ impl Intake {
             around,
             next_at: Some(now),
             beaten_at: None,
+            seen_at: Some(now),
             has_told_loop: false,
             has_told_crowd: false,
         };
@@ -178,44 +183,22 @@ impl Intake {
         cursor::set(tx, &row)
     }
 
-    /// Brings what is held back in line with the silences and quiet hours of now: what has ended
-    /// before its time lets go.
-    fn hold_again(&self, tx: &WriteTx<'_>, now: Timestamp) -> Result<()> {
-        let unread = &self.around.unread;
-        let held = delivery::holds(tx, now)?.into_iter();
-        for held in held.filter(|held| !unread.contains(&held.hold.by)) {
-            let silence = self.around.silences.iter();
-            let mut silence = silence.filter(|one| one.label() == held.hold.by);
-            let silence = silence.find(|one| one.until > now).map(|one| Hold {
-                by: one.label(),
-                until: one.until,
-            });
-            let quiet = || {
-                let until = self.quiet_until(&held.trigger, held.severity, now)?;
-                let by = owe::QUIET.to_owned();
-                Some(Hold { by, until })
-            };
-            let hold = silence.or_else(quiet);
-            if hold.as_ref() != Some(&held.hold) {
-                delivery::hold_again(tx, &held, hold.as_ref(), now)?;
-            }
-        }
-        let silenced = groups::silenced(tx)?.into_iter();
-        for mut group in silenced.filter(|group| !unread.contains(&group.held_by)) {
-            let silence = self.around.silences.iter();
-            let until = silence
-                .filter(|one| one.label() == group.held_by)
-                .map(|one| one.until);
-            group.closes_at = Some(until.max().map_or(now, |until| until.max(now)));
-            groups::set(tx, &group)?;
-        }
-        Ok(())
-    }
-
     /// Whether a group or a sign of life is due: its bytes go out after the commit, which has to
     /// be on the disk before, or the same id could have other bytes after a power cut.
+    ///
+    /// Also when quiet hours have begun, before anything is sent in them, and when the clock has
+    /// stepped back, which puts everything off that is known of the time.
     pub fn is_due(&self, now: Timestamp) -> bool {
-        self.next_at.is_some_and(|at| at <= now)
+        let is_back = self.seen_at.is_some_and(|at| now < at);
+        is_back || self.next_at.is_some_and(|at| at <= now) || self.begins_quiet(now)
+    }
+
+    /// Whether quiet hours have begun since the last look.
+    fn begins_quiet(&self, now: Timestamp) -> bool {
+        let is_quiet = |quiet: &Quiet, at| quiet.until(Severity::Debug, at).is_some();
+        let mut quiet = self.triggers.values().map(|trigger| &trigger.quiet);
+        self.seen_at
+            .is_some_and(|seen| quiet.any(|quiet| is_quiet(quiet, now) && !is_quiet(quiet, seen)))
     }
 
     /// When the next group or sign of life is due.
@@ -261,6 +244,9 @@ impl Intake {
     /// [`Intake::settle`].
     pub fn take(&self, tx: &WriteTx<'_>, now: Timestamp) -> Result<(Taken, Moved)> {
         let (mut taken, mut moved) = (Taken::default(), Moved::default());
+        if self.begins_quiet(now) {
+            self.hold_again(tx, now)?;
+        }
         if self.is_due(now) {
             taken.deliveries += self.close(tx, now)? + self.beat(tx, now)?;
             moved.beaten_at = Some(now);
@@ -268,6 +254,7 @@ impl Intake {
         self.take_events(tx, now, &mut taken, &mut moved)?;
         let nexts = [groups::next_at(tx)?, self.next_beat(now)];
         moved.next_at = nexts.into_iter().flatten().min();
+        moved.seen_at = Some(now);
         Ok((taken, moved))
     }
 
@@ -296,7 +283,7 @@ impl Intake {
                 taken.looped += 1;
                 continue;
             }
-            for wanted in self.wanted_by(event) {
+            for wanted in self.wanted_by(event, now) {
                 taken.deliveries += self.owe(tx, event, wanted, &mut room, now)?;
             }
         }
@@ -319,6 +306,7 @@ impl Intake {
                 .max(moved.reached.unwrap_or(trigger.position));
         }
         self.next_at = moved.next_at;
+        self.seen_at = moved.seen_at.or(self.seen_at);
         self.beaten_at = moved.beaten_at.or(self.beaten_at);
         if moved.has_looped && !self.has_told_loop {
             log::warn!("events that have passed this host before are not sent again");
@@ -330,20 +318,32 @@ impl Intake {
         }
     }
 
-    /// Each endpoint once, with the first trigger that names it.
-    fn wanted_by<'t>(&'t self, event: &Event) -> BTreeMap<&'t str, &'t str> {
+    /// Each endpoint once, with the trigger that tells it soonest: one that is not in its quiet
+    /// hours, then one that does not group, then the first by name.
+    fn wanted_by<'t>(&'t self, event: &Event, now: Timestamp) -> BTreeMap<&'t str, &'t str> {
         let mut wanted = BTreeMap::new();
         for (name, trigger) in &self.triggers {
             if trigger.position >= event.id || trigger.matcher.judge(event).is_err() {
                 continue;
             }
+            let is_quiet = trigger.quiet.until(event.severity, now).is_some();
+            let rank = (is_quiet, trigger.grouping.key(event).is_some());
             for endpoint in trigger.matcher.endpoints() {
-                if !is_about(self.agent, event, endpoint) {
-                    wanted.entry(endpoint.as_str()).or_insert(name.as_str());
+                if is_about(self.agent, event, endpoint) {
+                    continue;
+                }
+                let best = wanted
+                    .entry(endpoint.as_str())
+                    .or_insert((rank, name.as_str()));
+                if rank < best.0 {
+                    *best = (rank, name);
                 }
             }
         }
-        wanted
+        let names = wanted.into_iter();
+        names
+            .map(|(endpoint, (_, name))| (endpoint, name))
+            .collect()
     }
 }
 

@@ -16,7 +16,7 @@ use crate::compose::Content;
 use crate::config::Endpoint;
 use crate::plan::{self, Gate, Terms};
 use crate::renewal::Renewal;
-use crate::sender::Post;
+use crate::sender::{BATCH, Post};
 
 /// The most deliveries of one endpoint that are in hand, and the most bytes of their bodies.
 const DEEPEST: usize = 1024;
@@ -24,7 +24,7 @@ const BYTES: usize = 1 << 20;
 
 /// How many times what has just ended is wanted in hand next: enough that the thread does not run
 /// dry while a batch is recorded, and twice that, so that a fast endpoint gets more and more.
-const AHEAD: usize = 4;
+const AHEAD: usize = 8;
 
 /// An endpoint that deliveries can be sent to.
 pub struct Lane {
@@ -171,12 +171,13 @@ impl Lane {
         Ok(offer)
     }
 
-    /// Fills the hand once it is half empty: the first of each key, and then what follows them.
+    /// Fills the hand once a batch has gone, or half of what it may hold: the first of each key,
+    /// and then what follows them.
     fn fill(&self, tx: &ReadTx<'_>, now: Timestamp, offer: &mut Offer) -> Result<()> {
-        if self.hand.len() * 2 > self.depth || self.bytes >= BYTES {
+        let room = self.depth.saturating_sub(self.hand.len());
+        if room < (self.depth / 2).clamp(1, BATCH) || self.bytes >= BYTES {
             return Ok(());
         }
-        let room = self.depth - self.hand.len();
         let mut fresh = HashMap::new();
         // What is in hand is still due in the store.
         for id in delivery::heads(tx, &self.name, now, self.hand.len() + room)? {

@@ -24,6 +24,7 @@ use crate::client::Outcome;
 use crate::compose::{Composer, Content};
 use crate::plan::Reply;
 use crate::transport::Transport;
+pub use line::BATCH;
 use reports::Reports;
 use work::Work;
 

@@ -1,8 +1,9 @@
 //! Silences: files that say which events wait, until when, and why. One file that is broken costs
 //! itself alone.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use roundsman_kit::clock::Timestamp;
@@ -10,7 +11,7 @@ use roundsman_kit::config::Finding;
 use roundsman_store::delivery::Hold;
 use roundsman_store::event::{Event, Severity};
 
-use crate::config::SilenceFile;
+use crate::config::{Conditions, SilenceFile};
 use crate::matching::Matcher;
 
 /// Where the files lie.
@@ -173,6 +174,10 @@ pub fn parse(path: &Path, name: &str, text: &str) -> Result<Silence, Finding> {
     if file.reason.trim().is_empty() {
         return Err(wrong("reason", "is missing".into(), "say why"));
     }
+    if file.conditions() == Conditions::default() {
+        let remedy = "name at least one condition; kinds = [\"*\"] is everything";
+        return Err(wrong("kinds", "there is no condition".into(), remedy));
+    }
     let matcher = Matcher::of(file.conditions())
         .map_err(|(key, reason, remedy)| wrong(&key, reason, &remedy))?;
     Ok(Silence {
@@ -186,9 +191,17 @@ pub fn parse(path: &Path, name: &str, text: &str) -> Result<Silence, Finding> {
 }
 
 fn text(path: &Path) -> std::io::Result<String> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("is no regular file"));
+    }
+    // Should it have become a pipe meanwhile, this does not wait for a writer.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)?;
     let mut text = String::new();
-    let mut file = fs::File::open(path)?.take(FILE_BYTES + 1);
-    file.read_to_string(&mut text)?;
+    file.take(FILE_BYTES + 1).read_to_string(&mut text)?;
     if text.len() as u64 > FILE_BYTES {
         let message = format!("has more than {FILE_BYTES} bytes");
         return Err(std::io::Error::new(ErrorKind::FileTooLarge, message));
@@ -226,9 +239,11 @@ mod tests {
         }
         let (silences, findings) = load(directory.path());
         let names: Vec<_> = silences.iter().map(|one| one.name.as_str()).collect();
-        assert_eq!(names, ["good"]);
-        assert_eq!(silences[0].until, Timestamp(1_795_248_000_000));
-        assert_eq!(silences[0].reason, "new disks");
+        assert_eq!(names, ["date", "good"]);
+        for silence in &silences {
+            assert_eq!(silence.until, Timestamp(1_795_248_000_000));
+        }
+        assert_eq!(silences[1].reason, "new disks");
         let found: Vec<_> = findings
             .iter()
             .map(|one| {
@@ -246,12 +261,18 @@ mod tests {
     }
 
     /// Name, text, and the key that is wrong; by name.
-    const CASES: [(&str, &str, Option<&str>); 10] = [
+    const CASES: [(&str, &str, Option<&str>); 12] = [
         ("a b.toml", "REST", Some("")),
+        ("all.toml", "kinds = []\nREST", Some("kinds")),
         (
             "ancient.toml",
-            "reason = 'x'\nuntil = '-009999-01-02T01:59:59Z'\n",
+            "kinds = ['*']\nreason = 'x'\nuntil = '-009999-01-02T01:59:59Z'\n",
             Some("until"),
+        ),
+        (
+            "date.toml",
+            "kinds = ['*']\nuntil = 2026-11-21T08:00:00Z\nreason = 'x'\n",
+            None,
         ),
         ("endless.toml", "reason = 'x'\n", Some("until")),
         ("good.toml", "kinds = ['x.*']\nREST", None),
@@ -270,6 +291,20 @@ mod tests {
             Some("reason"),
         ),
     ];
+
+    #[test]
+    fn what_is_no_regular_file_is_named_and_waits_for_nobody() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("pipe.toml");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        fs::create_dir(directory.path().join("directory.toml")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", directory.path().join("zero.toml")).unwrap();
+        let (silences, findings) = load(directory.path());
+        assert!(silences.is_empty());
+        let reasons: Vec<_> = findings.iter().map(|one| one.reason.as_str()).collect();
+        assert_eq!(reasons, ["is no regular file"; 3]);
+    }
 
     #[test]
     fn a_directory_that_is_not_there_has_no_silences() {

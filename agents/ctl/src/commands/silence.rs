@@ -177,7 +177,7 @@ mod tests {
             store.write(|tx| cursor::set(tx, &row)).unwrap();
         };
         for text in ["reason = 'a'", "reason = 'b'"] {
-            let text = format!("until = '2026-11-21T08:00:00Z'\n{text}\n");
+            let text = format!("kinds = ['*']\nuntil = '2026-11-21T08:00:00Z'\n{text}\n");
             root.write("/etc/roundsman/silences.d/disks.toml", text);
             let note = await_herald(&host, shortly).unwrap();
             assert!(note.contains("has not read it"), "{note}");

@@ -122,9 +122,13 @@ fn one_is_added_shown_and_removed() {
 #[test]
 fn urgent_events_are_held_only_when_that_is_said() {
     let root = host();
-    add(&root, &["--for", "1h"], 0);
+    add(&root, &["--for", "1h", "--kind", "*"], 0);
     assert_eq!(listed(&root)["urgent"], false);
-    add(&root, &["--for", "1h", "--urgent", "--force"], 0);
+    add(
+        &root,
+        &["--for", "1h", "--kind", "*", "--urgent", "--force"],
+        0,
+    );
     assert_eq!(listed(&root)["urgent"], true);
 }
 
@@ -147,11 +151,13 @@ fn what_would_be_wrong_is_refused_and_nothing_is_written() {
     ] {
         root.ctl().args(args).run().expect_code(64);
     }
-    add(&root, &["--until", "yesterday"], 1);
+    add(&root, &["--until", "yesterday", "--kind", "*"], 1);
+    let output = add(&root, &["--for", "1h"], 1);
+    assert!(output.stderr.contains("--kind '*'"), "{output}");
     assert!(!root.at("/etc/roundsman/silences.d").exists());
-    add(&root, &["--for", "1h"], 0);
+    add(&root, &["--for", "1h", "--kind", "*"], 0);
     let before = root.read(FILE);
-    let output = add(&root, &["--for", "9h"], 1);
+    let output = add(&root, &["--for", "9h", "--kind", "*"], 1);
     assert!(output.stderr.contains("--force"), "{output}");
     assert_eq!(root.read(FILE), before);
 }
@@ -159,12 +165,12 @@ fn what_would_be_wrong_is_refused_and_nothing_is_written() {
 #[test]
 fn a_file_that_is_no_silence_is_named_and_costs_only_itself() {
     let root = host();
-    add(&root, &["--for", "1h"], 0);
+    add(&root, &["--for", "1h", "--kind", "*"], 0);
     root.write("/etc/roundsman/silences.d/bad.toml", "until = 'soon'");
     let output = roundsman(&root, ["silence", "list"]).run().expect_code(0);
     assert!(output.stderr.contains("bad.toml: until"), "{output}");
     assert!(output.stdout.contains("disks"), "{output}");
-    let over = "until = '2020-01-01T00:00:00Z'\nreason = 'x'";
+    let over = "until = '2020-01-01T00:00:00Z'\nreason = 'x'\nkinds = ['*']";
     root.write(FILE, over);
     assert_eq!(listed(&root)["is_active"], false);
 }

@@ -2,6 +2,7 @@
 
 use roundsman_store::cursor::{self, Cursor};
 use roundsman_store::delivery::{self, Attempt, NewDelivery};
+use roundsman_store::delivery_group::{self, GroupKey, Stand};
 use roundsman_store::event::{EventId, NewEvent, Severity};
 use roundsman_tests::Root;
 use serde_json::{Value, json};
@@ -142,6 +143,58 @@ fn an_event_is_explained_by_number_and_by_uid() {
     ] {
         assert!(text.contains(needle), "{needle}: {text}");
     }
+}
+
+#[test]
+fn an_event_that_is_held_back_or_in_a_group_is_explained_by_that() {
+    let root = host();
+    let until = now().plus(std::time::Duration::from_secs(3600));
+    let written = store(&root).write(|tx| {
+        let new = NewDelivery {
+            uid: "u2",
+            endpoint: "ops",
+            trigger: "disks",
+            event: Some(EventId(2)),
+            order_key: None,
+            severity: Severity::Warning,
+            now: now(),
+            body: None,
+        };
+        let id = delivery::insert(tx, &new)?.unwrap();
+        let by = "silence:disks".to_owned();
+        delivery::hold(tx, id, &delivery::Hold { by, until })?;
+        for (event, stand, held_by) in [(1, Stand::Told, ""), (2, Stand::Waiting, "silence:disks")]
+        {
+            let key = GroupKey {
+                endpoint: "chat",
+                trigger: "disks",
+                key: "[]",
+                held_by,
+            };
+            let mut group = delivery_group::begin(tx, key, "[]", "u")?;
+            group.closes_at = (stand == Stand::Waiting).then_some(until);
+            group.last_uid = (stand == Stand::Told).then(|| "d1".to_owned());
+            delivery_group::set(tx, &group)?;
+            delivery_group::join(tx, group.id, EventId(event), stand)?;
+        }
+        Ok(())
+    });
+    written.unwrap();
+    let ways = |event: &str| {
+        let told = explained(&root, event);
+        let ways = verdict(&told, "disks")["ways"].as_array().unwrap().clone();
+        let state = |way: &Value| way["state"].as_str().unwrap().to_owned();
+        ways.iter().map(state).collect::<Vec<_>>()
+    };
+    let told = "told in digests, the last of which is d1";
+    assert_eq!(ways("1"), ["done", told]);
+    let [single, group] = ways("2").try_into().unwrap();
+    let held = "held back by silence disks until ";
+    assert!(single.starts_with(&format!("due, {held}")), "{single}");
+    assert!(
+        group.starts_with(&format!("waits for a digest, {held}")),
+        "{group}"
+    );
 }
 
 #[test]

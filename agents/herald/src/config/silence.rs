@@ -16,15 +16,19 @@ with_conditions! {
     }
 }
 
-/// A time as it is written, as `2026-11-21T08:00:00Z`.
+/// A time as it is written, as `2026-11-21T08:00:00Z`, with quotes or without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "toml::Value", into = "String")]
 pub struct Until(pub Timestamp);
 
-impl TryFrom<String> for Until {
+impl TryFrom<toml::Value> for Until {
     type Error = String;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        let text = match value {
+            toml::Value::String(text) => text,
+            other => other.to_string(),
+        };
         let time = time(&text).map(Self);
         time.ok_or_else(|| format!("\"{text}\" is no time as 2026-11-21T08:00:00Z"))
     }

@@ -221,7 +221,10 @@ fn still_firing(tx: &WriteTx<'_>, group: &Group) -> Result<Vec<Event>> {
 }
 
 /// Keeps a group that has anything left to tell, and forgets the others.
-fn keep(tx: &WriteTx<'_>, group: &Group) -> Result<()> {
+///
+/// # Errors
+/// That of the store.
+pub fn keep(tx: &WriteTx<'_>, group: &Group) -> Result<()> {
     if group.closes_at.is_none() && group.repeats_at.is_none() {
         return groups::forget(tx, group.id);
     }

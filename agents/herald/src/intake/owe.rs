@@ -10,10 +10,13 @@ use super::{Intake, path};
 use crate::compose::Content;
 use crate::format::Format;
 use crate::group::{self, digest};
-use crate::{heartbeat, silence};
+use crate::silence;
 
 /// How many groups there may be; what would begin another one goes singly.
 const GROUPS: u64 = 10_000;
+
+/// How many groups of one event are looked at; it is in one for each endpoint.
+const MEMBERSHIPS: u32 = 1000;
 
 /// How many more groups may begin in this transaction; known once somebody asks.
 #[derive(Default)]
@@ -47,6 +50,9 @@ impl Intake {
     ) -> Result<usize> {
         let trigger = self.triggers.get(name);
         let key = trigger.and_then(|trigger| trigger.grouping.key(event));
+        if self.knows(tx, event, endpoint, key.is_some())? {
+            return Ok(0);
+        }
         if let Some(key) = key
             && self.wait_in_group(tx, event, (endpoint, name), &key, room, now)?
         {
@@ -57,6 +63,27 @@ impl Intake {
             self.watch(tx, event, (endpoint, name), room, now)?;
         }
         Ok(made)
+    }
+
+    /// Whether an endpoint has this event, or will get it, by another trigger or an earlier look:
+    /// singly (that a single one sees for itself), or with a digest as far as its members are
+    /// still known.
+    fn knows(
+        &self,
+        tx: &ReadTx<'_>,
+        event: &Event,
+        endpoint: &str,
+        is_grouped: bool,
+    ) -> Result<bool> {
+        if is_grouped && delivery::is_known(tx, endpoint, &event.uid)? {
+            return Ok(true);
+        }
+        let has_looked = |trigger: &super::Trigger| trigger.position >= event.id;
+        if !self.triggers.values().any(has_looked) {
+            return Ok(false);
+        }
+        let groups = groups::of_event(tx, event.id, MEMBERSHIPS)?;
+        Ok(groups.iter().any(|(group, _)| group.endpoint == endpoint))
     }
 
     /// The event waits for others. False if there are too many groups.
@@ -80,7 +107,7 @@ impl Intake {
             key,
             held_by,
         };
-        let Some(mut group) = find_or_begin(tx, group, key, event, room)? else {
+        let Some(mut group) = find_or_begin(tx, group, key, &event.uid, room)? else {
             return Ok(false);
         };
         groups::join(tx, group.id, event.id, Stand::Waiting)?;
@@ -204,7 +231,7 @@ impl Intake {
             return Ok(());
         }
         let order_key = event.order_key.as_deref().unwrap_or(correlation);
-        let Some(mut group) = find_or_begin(tx, key, order_key, event, room)? else {
+        let Some(mut group) = find_or_begin(tx, key, order_key, &event.uid, room)? else {
             return Ok(());
         };
         groups::join(tx, group.id, event.id, Stand::Told)?;
@@ -283,88 +310,23 @@ impl Intake {
         grouping?;
         group::repeat(grouping, &self.endpoints.get(endpoint)?.settings)
     }
-
-    /// Gives every endpoint that wants one the sign of life of this slot.
-    pub(super) fn beat(&self, tx: &WriteTx<'_>, now: Timestamp) -> Result<usize> {
-        let mut made = 0;
-        for (endpoint, target) in &self.endpoints {
-            let Some(every) = target.settings.heartbeat.map(|span| span.0) else {
-                continue;
-            };
-            let slot = heartbeat::slot(every, now);
-            if self
-                .beaten_at
-                .is_some_and(|at| heartbeat::slot(every, at) == slot)
-            {
-                continue;
-            }
-            let event = heartbeat::event(self.agent, endpoint, &self.around.host, every, slot);
-            let composer = &target.post.composer;
-            let rendered = composer.render(&event, &[], heartbeat::TRIGGER, &event.uid);
-            let rendered = match rendered {
-                Ok(rendered) => rendered,
-                Err(reply) => {
-                    let error = reply.error();
-                    log::warn!("{endpoint}: there is no sign of life: {error}");
-                    continue;
-                }
-            };
-            made += beat_once(tx, endpoint, &event, rendered, now)?;
-        }
-        Ok(made)
-    }
-
-    /// When the next sign of life is due.
-    pub(super) fn next_beat(&self, now: Timestamp) -> Option<Timestamp> {
-        let spans = self
-            .endpoints
-            .values()
-            .filter_map(|one| one.settings.heartbeat);
-        let nexts = spans.map(|span| heartbeat::begin(span.0, heartbeat::slot(span.0, now) + 1));
-        nexts.min()
-    }
 }
 
 /// What deliveries are held back by that wait for the end of quiet hours.
 pub const QUIET: &str = "quiet";
 
-fn beat_once(
-    tx: &WriteTx<'_>,
-    endpoint: &str,
-    event: &Event,
-    content: Content,
-    now: Timestamp,
-) -> Result<usize> {
-    let new = NewDelivery {
-        uid: &event.uid,
-        endpoint,
-        trigger: heartbeat::TRIGGER,
-        event: None,
-        order_key: None,
-        severity: event.severity,
-        now,
-        body: Some(&content.body),
-    };
-    delivery::replace(tx, endpoint, heartbeat::TRIGGER, &event.uid)?;
-    let Some(id) = delivery::insert(tx, &new)? else {
-        return Ok(0);
-    };
-    delivery::dress(tx, id, &content.headers)?;
-    Ok(1)
-}
-
-fn find_or_begin(
+pub(super) fn find_or_begin(
     tx: &WriteTx<'_>,
     key: GroupKey<'_>,
     order_key: &str,
-    event: &Event,
+    first_uid: &str,
     room: &mut Room,
 ) -> Result<Option<Group>> {
     if let Some(group) = groups::find(tx, key)? {
         return Ok(Some(group));
     }
     match room.take(tx)? {
-        true => groups::begin(tx, key, order_key, &event.uid).map(Some),
+        true => groups::begin(tx, key, order_key, first_uid).map(Some),
         false => Ok(None),
     }
 }

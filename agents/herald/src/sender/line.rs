@@ -6,6 +6,10 @@ use roundsman_store::delivery::DeliveryId;
 
 use super::Parcel;
 
+/// So many arrivals are recorded at once, and as many more are handed over meanwhile: few enough
+/// that the thread does not run dry, and enough that a transaction is worth it.
+pub const BATCH: usize = 128;
+
 /// A queue in which what shares a key goes one after the other.
 #[derive(Default)]
 pub struct Line {
@@ -13,8 +17,8 @@ pub struct Line {
     /// What waits, by its key. A key is here while one of its parcels is ready or under way.
     behind: HashMap<String, VecDeque<Parcel>>,
     waiting: usize,
-    /// When so many are left, more should come.
-    low: usize,
+    /// How many have arrived since the main loop was woken.
+    arrived: usize,
     /// How often parcels were given back.
     pub faults: u64,
     /// How many tasks take from it.
@@ -37,7 +41,6 @@ impl Line {
                 None => self.make_ready(parcel),
             }
         }
-        self.low = self.left() / 2;
     }
 
     fn make_ready(&mut self, parcel: Parcel) {
@@ -52,11 +55,6 @@ impl Line {
         self.ready.len() + self.waiting
     }
 
-    /// Whether just now so many have gone that more should come.
-    pub fn is_at_low_water(&self) -> bool {
-        self.left() == self.low
-    }
-
     /// How many could be sent now.
     pub fn ready(&self) -> usize {
         self.ready.len()
@@ -65,6 +63,16 @@ impl Line {
     /// The next; its key is busy until [`Line::went_well`] or [`Line::drop_key`].
     pub fn take(&mut self) -> Option<Parcel> {
         self.ready.pop_front()
+    }
+
+    /// Whether that makes enough arrivals to be worth a transaction.
+    pub fn is_batch(&mut self) -> bool {
+        self.arrived += 1;
+        let is_batch = self.arrived >= BATCH;
+        if is_batch {
+            self.arrived = 0;
+        }
+        is_batch
     }
 
     /// The parcel of this key has arrived, so the next may go.

@@ -165,12 +165,12 @@ impl Work {
         self.reports.add(Report::Ended(finished));
         match verdict {
             Verdict::Well => {
-                let is_low = {
+                let is_batch = {
                     let mut line = lane.line.borrow_mut();
                     line.went_well(key);
-                    line.is_at_low_water()
+                    line.is_batch()
                 };
-                if is_low {
+                if is_batch {
                     self.reports.knock();
                 } else {
                     self.knock_soon();

@@ -32,7 +32,7 @@ fn which_silences_are_in_force_is_seen_from_outside() {
     };
     let herald = world.start();
     assert_eq!(shown(), wanted());
-    let text = "until = '2026-11-21T08:00:00Z'\nreason = 'new disks'\n";
+    let text = "kinds = ['*']\nuntil = '2026-11-21T08:00:00Z'\nreason = 'new disks'\n";
     world
         .root
         .write("/etc/roundsman/silences.d/disks.toml", text);

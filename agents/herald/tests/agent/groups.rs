@@ -228,6 +228,36 @@ fn events_of_a_group_go_singly_when_there_is_no_digest_to_be_made() {
 }
 
 #[test]
+fn what_an_endpoint_has_or_will_get_is_not_told_again_by_another_trigger() {
+    let ops = Receiver::kind();
+    let single = trigger("all", &["ops"]);
+    let grouped = trigger("grouped", &["ops"]) + "group_by = []\ngroup_wait = '10s'\n";
+    let endpoint = ops.endpoint("ops", "");
+    let world = World::with_clock(&(single.clone() + &endpoint));
+    let herald = world.start();
+    put(&world, seen(&world, "single", Severity::Info));
+    world.wait_done("single");
+    // A trigger that begins with the oldest event sees it again.
+    let both = grouped.clone() + &single + "message = '^single'\n" + &endpoint;
+    world.config(&both);
+    herald.reload();
+    put(&world, seen(&world, "waits", Severity::Info));
+    wait_taken(&world, "2");
+    assert_eq!(waiting(&world), 1);
+    let third = trigger("third", &["ops"]);
+    world.config(&(both + &third));
+    herald.reload();
+    world.wait("replay", |world| {
+        world.position("third").as_deref() == Some("2")
+    });
+    world.advance(Duration::from_secs(10));
+    let arrivals = ops.wait_for(2);
+    herald.stop();
+    assert_eq!(uids(&arrivals[1]), ["waits"]);
+    assert_eq!(ops.arrivals().len(), 2);
+}
+
+#[test]
 fn a_condition_without_a_group_is_told_at_once_and_again_while_it_holds() {
     let ops = Receiver::kind();
     let toml = trigger("all", &["ops"]) + "repeat = '1h'\n" + &ops.endpoint("ops", "");

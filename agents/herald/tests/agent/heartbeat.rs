@@ -36,6 +36,29 @@ fn an_endpoint_gets_a_sign_of_life_in_each_slot_and_it_is_no_event() {
 }
 
 #[test]
+fn a_clock_that_steps_back_stops_no_sign_of_life() {
+    let ops = Receiver::kind();
+    let world = World::with_clock(&ops.endpoint("ops", "heartbeat = '5m'"));
+    let herald = world.start();
+    for n in 1..4 {
+        ops.wait_for(n);
+        world.wait("done", |world| {
+            let all = world.deliveries();
+            all.len() == n && all.iter().all(|one| one.state == State::Done)
+        });
+        world.advance(SLOT);
+    }
+    ops.wait_for(4);
+    world.step_back(3 * SLOT);
+    ops.wait_for(5);
+    world.advance(SLOT);
+    let arrivals = ops.wait_for(6);
+    herald.stop();
+    let ids: std::collections::BTreeSet<_> = arrivals.iter().map(|one| one.id()).collect();
+    assert_eq!(ids.len(), 6);
+}
+
+#[test]
 fn signs_of_life_that_are_owed_do_not_pile_up() {
     let ops = Receiver::new(|_| Answer::Status(503));
     let world = World::with_clock(&ops.endpoint("ops", "heartbeat = '5m'\nschedule = ['1h']"));

@@ -8,7 +8,7 @@ use roundsman_store::delivery::State;
 use roundsman_store::event::Severity;
 
 use crate::groups::{put, seen, wait_taken};
-use crate::receiver::{Arrival, Receiver};
+use crate::receiver::{Answer, Arrival, Receiver};
 use crate::support::{World, trigger};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -180,4 +180,67 @@ fn a_group_that_would_close_in_quiet_hours_closes_at_their_end() {
         body["data"]["total"].clone()
     };
     assert_eq!(arrivals.iter().map(total).collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn a_reload_ends_no_quiet_hours_whatever_they_let_pass() {
+    let ops = Receiver::kind();
+    let more = format!("{EVENING}quiet_passes = 'err'\n");
+    let world = World::with_clock(&(trigger("all", &["ops"]) + &more + &ops.endpoint("ops", "")));
+    let herald = world.start();
+    for (uid, severity) in [("a", Severity::Info), ("b", Severity::Warning)] {
+        put(&world, seen(&world, uid, severity).order_key(uid));
+    }
+    wait_taken(&world, "2");
+    herald.reload();
+    put(&world, seen(&world, "loud", Severity::Error));
+    world.wait_done("loud");
+    for uid in ["a", "b"] {
+        let row = world.delivery(uid).unwrap();
+        assert_eq!(row.held_by.as_deref(), Some("quiet"), "{uid}");
+        assert_eq!(row.next_at, world.now().plus(HOUR));
+    }
+    world.config(&(trigger("all", &["ops"]) + &ops.endpoint("ops", "")));
+    herald.reload();
+    ops.wait_for(3);
+    herald.stop();
+}
+
+#[test]
+fn what_is_owed_when_quiet_hours_begin_waits_for_their_end() {
+    let ops = Receiver::new(|_| Answer::Status(503));
+    let hours = "quiet = ['18:30-19:00']\ntimezone = 'UTC'\n";
+    let endpoint = ops.endpoint("ops", "schedule = ['45m']");
+    let world = World::with_clock(&(trigger("all", &["ops"]) + hours + &endpoint));
+    let herald = world.start();
+    put(&world, seen(&world, "one", Severity::Error));
+    put(&world, seen(&world, "loud", Severity::Critical));
+    world.wait("failures", |world| {
+        let all = world.deliveries();
+        all.len() == 2 && all.iter().all(|one| one.last_status == Some(503))
+    });
+    world.advance(HOUR / 2);
+    world.wait("hold", |world| {
+        world.delivery("one").unwrap().held_by.as_deref() == Some("quiet")
+    });
+    herald.stop();
+    let end = world.now().plus(HOUR / 2);
+    assert_eq!(world.delivery("one").unwrap().next_at, end);
+    assert_eq!(world.delivery("loud").unwrap().held_by, None);
+}
+
+#[test]
+fn of_two_triggers_the_one_that_tells_soonest_wins() {
+    let ops = Receiver::kind();
+    let more = format!("{EVENING}group_by = []\n");
+    let first = trigger("a", &["ops"]) + "group_by = []\n";
+    let quiet = trigger("all", &["ops"]) + &more;
+    let toml = first + &quiet + &trigger("single", &["ops"]) + &ops.endpoint("ops", "");
+    let world = World::with_clock(&toml);
+    let herald = world.start();
+    put(&world, seen(&world, "one", Severity::Info));
+    world.wait_done("one");
+    herald.stop();
+    assert_eq!(world.delivery("one").unwrap().trigger, "single");
+    assert_eq!(ops.arrivals().len(), 1);
 }

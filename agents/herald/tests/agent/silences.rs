@@ -6,7 +6,7 @@ use roundsman_store::delivery::{self, HeldCount};
 use roundsman_store::event::Severity;
 
 use crate::groups::{put, seen, wait_taken};
-use crate::receiver::Receiver;
+use crate::receiver::{Answer, Receiver};
 use crate::support::{START, World, trigger};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -97,4 +97,105 @@ fn what_is_silenced_waits_in_a_group_of_its_own() {
     herald.stop();
     let text = String::from_utf8(arrivals[1].body.clone()).unwrap();
     assert!(text.contains("quiet"), "{text}");
+}
+
+fn held_by(world: &World, uid: &str) -> Option<String> {
+    world.delivery(uid).unwrap().held_by
+}
+
+#[test]
+fn what_another_silence_fits_waits_for_that_and_what_none_fits_goes() {
+    let ops = Receiver::kind();
+    let world = World::with_clock(&(trigger("all", &["ops"]) + &ops.endpoint("ops", "")));
+    silence(&world, "long", &until(22, "message = '^quiet'\n"));
+    silence(&world, "short", &until(20, "message = 'both$'\n"));
+    let herald = world.start();
+    for uid in ["quiet-both", "quiet"] {
+        put(&world, seen(&world, uid, Severity::Error));
+    }
+    wait_taken(&world, "2");
+    assert_eq!(
+        held_by(&world, "quiet-both").as_deref(),
+        Some("silence:long")
+    );
+    std::fs::remove_file(world.root.at("/etc/roundsman/silences.d/long.toml")).unwrap();
+    herald.reload();
+    world.wait_done("quiet");
+    let row = world.delivery("quiet-both").unwrap();
+    assert_eq!(row.held_by.as_deref(), Some("silence:short"));
+    assert_eq!(row.next_at.as_millis(), START + 2 * 3_600_000);
+    // It does not fit any more.
+    silence(&world, "short", &until(20, "message = '^other$'\n"));
+    herald.reload();
+    world.wait_done("quiet-both");
+    herald.stop();
+}
+
+#[test]
+fn events_of_groups_follow_their_silences_too() {
+    let ops = Receiver::kind();
+    let more = "group_by = []\ngroup_wait = '10m'\n";
+    let toml = trigger("all", &["ops"]) + more + &ops.endpoint("ops", "");
+    let world = World::with_clock(&toml);
+    silence(&world, "long", &until(22, "message = '^quiet'\n"));
+    silence(&world, "short", &until(20, "message = 'both$'\n"));
+    let herald = world.start();
+    for uid in ["quiet-both", "quiet", "plain", "new"] {
+        put(&world, seen(&world, uid, Severity::Error));
+    }
+    wait_taken(&world, "4");
+    let text = |at: usize| String::from_utf8(ops.wait_for(at)[at - 1].body.clone()).unwrap();
+    let has = |text: &str, uids: &[&str]| {
+        let all = ["quiet-both", "quiet", "plain", "new"];
+        let found = all.map(|uid| text.contains(&format!("\"uid\":\"{uid}\"")));
+        assert_eq!(found, all.map(|uid| uids.contains(&uid)), "{text}");
+    };
+    // A new silence holds what waits already; what has lost its silence goes with the rest.
+    std::fs::remove_file(world.root.at("/etc/roundsman/silences.d/long.toml")).unwrap();
+    silence(&world, "third", &until(21, "message = '^new'\n"));
+    herald.reload();
+    has(&text(1), &["quiet", "plain"]);
+    world.advance(2 * HOUR);
+    has(&text(2), &["quiet-both"]);
+    world.advance(HOUR);
+    has(&text(3), &["new"]);
+    herald.stop();
+    assert_eq!(ops.arrivals().len(), 3);
+    let uids: std::collections::BTreeSet<_> =
+        world.deliveries().into_iter().map(|one| one.uid).collect();
+    assert_eq!(uids.len(), 3);
+}
+
+#[test]
+fn a_new_silence_holds_what_is_owed_already_but_nothing_before_what_is_urgent() {
+    let ops = Receiver::new(|_| Answer::Status(503));
+    let endpoint = ops.endpoint("ops", "schedule = ['1h']");
+    let world = World::with_clock(&(trigger("all", &["ops"]) + &endpoint));
+    let herald = world.start();
+    put(&world, seen(&world, "one", Severity::Error).order_key("a"));
+    put(&world, seen(&world, "next", Severity::Error).order_key("a"));
+    put(
+        &world,
+        seen(&world, "before", Severity::Error).order_key("b"),
+    );
+    put(
+        &world,
+        seen(&world, "urgent", Severity::Critical).order_key("b"),
+    );
+    world.wait("failures", |world| {
+        let tried = ["one", "before"].map(|uid| world.delivery(uid));
+        tried
+            .iter()
+            .all(|one| one.as_ref().is_some_and(|one| one.last_status.is_some()))
+    });
+    silence(&world, "disks", &until(22, "message = '^(one|before)$'\n"));
+    herald.reload();
+    herald.stop();
+    for uid in ["one", "next"] {
+        assert_eq!(held_by(&world, uid).as_deref(), Some("silence:disks"));
+        let row = world.delivery(uid).unwrap();
+        assert_eq!(row.next_at.as_millis(), START + 4 * 3_600_000);
+    }
+    assert_eq!(held_by(&world, "before"), None);
+    assert_eq!(held_by(&world, "urgent"), None);
 }

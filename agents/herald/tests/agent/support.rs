@@ -47,7 +47,15 @@ impl World {
 
     /// Moves the clock and wakes who sleeps by it. A file that is half written shows no time.
     pub fn advance(&self, by: Duration) {
-        let by = i64::try_from(by.as_millis()).unwrap();
+        self.step(i64::try_from(by.as_millis()).unwrap());
+    }
+
+    /// Moves it back.
+    pub fn step_back(&self, by: Duration) {
+        self.step(-i64::try_from(by.as_millis()).unwrap());
+    }
+
+    fn step(&self, by: i64) {
         self.now.set(self.now.get() + by);
         self.root.write("/clock.new", self.now.get().to_string());
         std::fs::rename(self.root.at("/clock.new"), self.root.at("/clock")).unwrap();

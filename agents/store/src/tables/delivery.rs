@@ -15,8 +15,8 @@ use crate::tables::{text_column, text_enum};
 use crate::tx::Columns;
 
 pub use hold::{
-    Held, HeldCount, Hold, dress, held, hold, hold_again, hold_of_key, holds, hurry, is_due,
-    mark_own, release_key, replace,
+    HeldCount, Hold, Owed, dress, held, hold, hold_of_key, holds_any, hurry, is_due, is_known,
+    last_urgent, let_go, mark_own, owed, release_key, replace,
 };
 pub use query::{
     Count, Filter, by_trigger, counts, following, get, heads, list, list_without_bodies, next_at,

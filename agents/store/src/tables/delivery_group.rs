@@ -109,6 +109,17 @@ pub fn count(tx: &ReadTx<'_>) -> Result<u64> {
         .unwrap_or(0))
 }
 
+/// The group that was begun last, of those that there are.
+///
+/// # Errors
+/// That of SQLite.
+pub fn newest(tx: &ReadTx<'_>) -> Result<Option<GroupId>> {
+    let doing = Doing::on("delivery_group", "read the newest");
+    let sql = "SELECT max(id) AS id FROM delivery_group";
+    let found = tx.row(doing, sql, [], |row| row.get::<Option<i64>>("id"))?;
+    Ok(found.flatten().map(GroupId))
+}
+
 const BEGIN: &str = "\
     INSERT INTO delivery_group (endpoint, trigger, key, held_by, order_key, first_uid, n)
     VALUES (:endpoint, :trigger, :key, :held_by, :order_key, :first_uid, 0)";
@@ -200,12 +211,13 @@ pub fn repeating(tx: &ReadTx<'_>, now: Timestamp, limit: u32) -> Result<Vec<Grou
     many(tx, rest, (now.as_millis(), limit))
 }
 
-/// The groups that a silence holds back.
+/// The groups in which events wait, after this one; `limit` at most.
 ///
 /// # Errors
 /// As [`find`].
-pub fn silenced(tx: &ReadTx<'_>) -> Result<Vec<Group>> {
-    many(tx, "WHERE held_by <> '' AND closes_at IS NOT NULL", [])
+pub fn open(tx: &ReadTx<'_>, after: GroupId, limit: u32) -> Result<Vec<Group>> {
+    let rest = "WHERE closes_at IS NOT NULL AND id > ?1 ORDER BY id LIMIT ?2";
+    many(tx, rest, (after.0, limit))
 }
 
 const NEXT: &str = "\
@@ -268,19 +280,52 @@ pub fn leave(tx: &WriteTx<'_>, group: GroupId, event: EventId, stand: Stand) -> 
 
 const MEMBERS: &str = "\
     SELECT event_id FROM delivery_member
-    WHERE group_id = ?1 AND told = ?2
+    WHERE group_id = ?1 AND told = ?2 AND event_id > ?3
     ORDER BY event_id
-    LIMIT ?3";
+    LIMIT ?4";
 
 /// The first `limit` events of the group that stand so, in the order of commits.
 ///
 /// # Errors
 /// That of SQLite.
 pub fn members(tx: &ReadTx<'_>, group: GroupId, stand: Stand, limit: u32) -> Result<Vec<EventId>> {
-    let params = (group.0, stand.column(), limit);
+    members_after(tx, group, stand, EventId(0), limit)
+}
+
+/// The same, of the events after this one.
+///
+/// # Errors
+/// That of SQLite.
+pub fn members_after(
+    tx: &ReadTx<'_>,
+    group: GroupId,
+    stand: Stand,
+    after: EventId,
+    limit: u32,
+) -> Result<Vec<EventId>> {
+    let params = (group.0, stand.column(), after.0, limit);
     let doing = Doing::on("delivery_member", "select");
     tx.rows(doing, MEMBERS, params, |row| {
         Ok(EventId(row.get("event_id")?))
+    })
+}
+
+/// The groups that have this event, and where it stands there; `limit` at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn of_event(tx: &ReadTx<'_>, event: EventId, limit: u32) -> Result<Vec<(Group, Stand)>> {
+    let sql = format!(
+        "SELECT {COLUMNS}, told FROM delivery_member JOIN delivery_group ON id = group_id
+         WHERE event_id = ?1 ORDER BY told, id LIMIT ?2"
+    );
+    let doing = Doing::on("delivery_member", "select");
+    tx.rows(doing, &sql, (event.0, limit), |row| {
+        let stand = match row.get::<bool>("told")? {
+            true => Stand::Told,
+            false => Stand::Waiting,
+        };
+        Ok((Group::from_row(row)?, stand))
     })
 }
 

@@ -26,9 +26,9 @@ Examples:
   roundsman silence add disks --for 2h --reason \"new disks\" --kind 'hostmetrics.disk*'
   roundsman silence add db --until 06:00 --reason \"restore test\" --label cluster=blue --urgent
 
-All that is given must hold; of several kinds or agents, one. Without any it is about every event.
+All that is given must hold; of several kinds or agents, one. --kind '*' is about every event.
 
-Exit codes: 0; 1 there is one of this name, or the time is over; 78 the file may not be written.";
+Exit codes: 0; 1 there is one of this name, no condition, or the time is over; 78 the file may not be written.";
 
 /// What to silence, until when, and why.
 #[derive(Debug, Args)]
@@ -98,6 +98,11 @@ impl Add {
             let why = format!("{} is over already", moment::show(until));
             return Ok(refuse(&[why]));
         }
+        if !self.has_condition() {
+            let why = "name at least one condition: --kind, --agent, --subject or --label; \
+                       --kind '*' is about every event";
+            return Ok(refuse(&[why.to_owned()]));
+        }
         let path = silences::file(host.paths(), &self.name);
         if !self.force && path.symlink_metadata().is_ok() {
             let why = format!("silence {} is there already (--force)", self.name);
@@ -118,6 +123,11 @@ impl Add {
         }
         say(take_effect(host), self.json, out)?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn has_condition(&self) -> bool {
+        let lists = [self.kinds.len(), self.agents.len(), self.labels.len()];
+        self.subject.is_some() || lists.iter().any(|len| *len > 0)
     }
 
     fn text(&self, until: Timestamp) -> anyhow::Result<String> {

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use roundsman_herald::config::Trigger;
-use roundsman_store::delivery::{self, Delivery, DeliveryId};
+use roundsman_kit::clock::Timestamp;
+use roundsman_store::delivery::{self, Delivery, DeliveryId, State};
+use roundsman_store::delivery_group::{self, Group, Stand};
 use roundsman_store::event::{self, Event, EventId};
 use roundsman_store::{ReadTx, Result};
 use serde::Serialize;
@@ -13,6 +15,7 @@ use serde::Serialize;
 use crate::commands::deliveries::{Row, refuse};
 use crate::herald::{self, Herald};
 use crate::host::Host;
+use crate::moment;
 use crate::terminal::{FAINT, GOOD, HEAD, ODD, Out, complain, escape};
 
 /// The most deliveries of one event that are shown; it has one for each endpoint.
@@ -65,6 +68,38 @@ struct Way {
     state: String,
 }
 
+/// What the store has of the event.
+struct Known {
+    rows: Vec<Row>,
+    groups: Vec<(Group, Stand)>,
+}
+
+impl Known {
+    /// What became of it at an endpoint, as told under a trigger; none if nothing is known.
+    fn at(&self, endpoint: &str, trigger: &str) -> Option<Way> {
+        let is_to = |row: &&Row| row.delivery.endpoint == endpoint;
+        if let Some(row) = self.rows.iter().find(is_to) {
+            return Some(sent(row, trigger));
+        }
+        let mut groups = self.groups.iter();
+        let (group, stand) = groups.find(|(group, _)| group.endpoint == endpoint)?;
+        Some(grouped(group, *stand, trigger))
+    }
+
+    /// What no trigger of now tells of.
+    fn others(&self, verdicts: &[Verdict]) -> Vec<Way> {
+        let ways = || verdicts.iter().flat_map(|verdict| &verdict.ways);
+        let rows = self
+            .rows
+            .iter()
+            .filter(|row| ways().all(|way| way.delivery != Some(row.delivery.id)));
+        let is_told = |group: &Group| ways().any(|way| way.endpoint == group.endpoint);
+        let groups = self.groups.iter().filter(|(group, _)| !is_told(group));
+        let groups = groups.map(|(group, stand)| grouped(group, *stand, ""));
+        rows.map(|row| sent(row, "")).chain(groups).collect()
+    }
+}
+
 impl Explain {
     /// Explains it.
     pub fn run(self, host: &Host, out: &mut Out) -> anyhow::Result<ExitCode> {
@@ -76,9 +111,11 @@ impl Explain {
             };
             let deliveries = delivery::of_event(tx, event.id, MOST)?;
             let rows = Row::of(tx, deliveries)?;
-            Ok(Some((event, rows, herald::positions(tx)?)))
+            let groups = delivery_group::of_event(tx, event.id, MOST)?;
+            let known = Known { rows, groups };
+            Ok(Some((event, known, herald::positions(tx)?)))
         })?;
-        let Some((event, rows, positions)) = found else {
+        let Some((event, known, positions)) = found else {
             let why = format!("there is no event \"{}\" in the store", self.event);
             return Ok(refuse(&[why]));
         };
@@ -87,7 +124,7 @@ impl Explain {
             .settings
             .triggers
             .iter()
-            .map(|(name, trigger)| verdict(name, trigger, &event, &rows, passed(name)))
+            .map(|(name, trigger)| verdict(name, trigger, &event, &known, passed(name)))
             .collect();
         verdicts.extend(
             herald
@@ -101,15 +138,7 @@ impl Explain {
                     ways: Vec::new(),
                 }),
         );
-        let is_told = |row: &&Row| {
-            let mut ways = verdicts.iter().flat_map(|verdict| &verdict.ways);
-            !ways.any(|way| way.delivery == Some(row.delivery.id))
-        };
-        let others = rows
-            .iter()
-            .filter(is_told)
-            .map(|row| sent(row, ""))
-            .collect();
+        let others = known.others(&verdicts);
         let explanation = Explanation {
             event: &event,
             triggers: verdicts,
@@ -137,22 +166,19 @@ fn verdict(
     name: &str,
     trigger: &Trigger,
     event: &Event,
-    rows: &[Row],
+    known: &Known,
     has_passed: Option<bool>,
 ) -> Verdict {
     let judged = herald::judge(trigger, event);
     let wants = judged.is_ok();
     let endpoints = trigger.endpoints.iter().filter(|_| wants);
     let ways = endpoints.map(|endpoint| {
-        let is_to = |row: &&Row| row.delivery.endpoint == *endpoint;
-        match rows.iter().find(is_to) {
-            Some(row) => sent(row, name),
-            None => Way {
-                endpoint: endpoint.clone(),
-                delivery: None,
-                state: not_sent(event, endpoint, has_passed).to_owned(),
-            },
-        }
+        let way = known.at(endpoint, name);
+        way.unwrap_or_else(|| Way {
+            endpoint: endpoint.clone(),
+            delivery: None,
+            state: not_sent(event, endpoint, has_passed).to_owned(),
+        })
     });
     Verdict {
         trigger: name.to_owned(),
@@ -167,16 +193,56 @@ fn verdict(
 fn sent(row: &Row, trigger: &str) -> Way {
     let Delivery { id, endpoint, .. } = &row.delivery;
     let mut state = row.state().0.to_owned();
+    if let Some(by) = &row.delivery.held_by
+        && row.delivery.state == State::Due
+        && row.delivery.next_at > moment::now()
+    {
+        state.push_str(&format!(", {}", held(by, row.delivery.next_at)));
+    }
     if let Some(error) = &row.delivery.last_error {
         state.push_str(&format!(", {error}"));
     }
-    if row.delivery.trigger != trigger {
-        state.push_str(&format!(" (by trigger {})", row.delivery.trigger));
-    }
+    state.push_str(&by_another(&row.delivery.trigger, trigger));
     Way {
         endpoint: endpoint.clone(),
         delivery: Some(*id),
         state,
+    }
+}
+
+/// The place of the event in a group.
+fn grouped(group: &Group, stand: Stand, trigger: &str) -> Way {
+    let mut state = match (stand, group.closes_at, &group.last_uid) {
+        (Stand::Waiting, Some(at), _) if group.held_by.is_empty() => {
+            format!("waits for a digest, until {}", moment::show(at))
+        }
+        (Stand::Waiting, Some(at), _) => {
+            format!("waits for a digest, {}", held(&group.held_by, at))
+        }
+        (Stand::Waiting, None, _) => "waits for a digest".to_owned(),
+        (Stand::Told, _, Some(uid)) => format!("told in digests, the last of which is {uid}"),
+        (Stand::Told, _, None) => "told in a digest".to_owned(),
+    };
+    state.push_str(&by_another(&group.trigger, trigger));
+    Way {
+        endpoint: group.endpoint.clone(),
+        delivery: None,
+        state,
+    }
+}
+
+fn held(by: &str, until: Timestamp) -> String {
+    let by = match by.split_once(':') {
+        Some((_, silence)) => format!("silence {silence}"),
+        None => format!("{by} hours"),
+    };
+    format!("held back by {by} until {}", moment::show(until))
+}
+
+fn by_another(made: &str, trigger: &str) -> String {
+    match made == trigger {
+        true => String::new(),
+        false => format!(" (by trigger {made})"),
     }
 }
 
@@ -186,8 +252,8 @@ fn not_sent(event: &Event, endpoint: &str, has_passed: Option<bool>) -> &'static
         None => "not sent: herald has not loaded the trigger",
         Some(false) => "not sent yet: herald has not come to this event",
         Some(true) => {
-            "no delivery: the event was there before the trigger or its present conditions, \
-             or the delivery was dropped or has been removed by age"
+            "no delivery: a digest has told it, or the event was there before the trigger or its \
+             present conditions, or the delivery was dropped or has been removed by age"
         }
     }
 }

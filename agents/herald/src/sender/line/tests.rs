@@ -84,12 +84,8 @@ fn what_is_under_way_keeps_its_key_when_the_rest_is_given_up() {
 }
 
 #[test]
-fn more_is_asked_for_when_half_has_gone() {
-    let mut line = line();
-    let mut asked = Vec::new();
-    while let Some(one) = line.take() {
-        line.went_well(one.order_key.as_deref());
-        asked.push(line.is_at_low_water());
-    }
-    assert_eq!(asked, [false, false, true, false, false]);
+fn arrivals_are_worth_a_record_by_the_batch() {
+    let mut line = Line::default();
+    let batches: Vec<_> = (1..=3 * BATCH).filter(|_| line.is_batch()).collect();
+    assert_eq!(batches, [BATCH, 2 * BATCH, 3 * BATCH]);
 }

@@ -7,7 +7,7 @@ use rusqlite::named_params;
 
 use super::DeliveryId;
 use crate::error::Result;
-use crate::event::Severity;
+use crate::event::{EventId, Severity};
 use crate::tx::{Doing, ReadTx, WriteTx};
 
 /// What holds a delivery back.
@@ -90,63 +90,107 @@ pub fn release_key(
     tx.execute(Doing::on("delivery", "release"), RELEASE_KEY, params)
 }
 
-/// Deliveries that are held back alike.
+/// A delivery that is owed, as far as what may hold it back goes by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
-    /// What holds them, and until when.
-    pub hold: Hold,
-    /// The trigger that made them.
+pub struct Owed {
+    /// Its place in the order.
+    pub id: DeliveryId,
+    /// The event; none for a group.
+    pub event: Option<EventId>,
+    /// To whom.
+    pub endpoint: String,
+    /// The trigger that made it.
     pub trigger: String,
-    /// How urgent they are.
+    /// Deliveries with the same key reach the endpoint in order.
+    pub order_key: Option<String>,
+    /// How urgent it is.
     pub severity: Severity,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it is tried next.
+    pub next_at: Timestamp,
+    /// What holds it back, if anything does.
+    pub held_by: Option<String>,
 }
 
-const HOLDS: &str = "\
-    SELECT DISTINCT held_by, next_at, trigger, severity FROM delivery
-    WHERE state = 'due' AND held_by IS NOT NULL AND next_at > ?1";
+const OWED: &str = "\
+    SELECT id, event_id, endpoint, trigger, order_key, severity, created_at, next_at, held_by
+    FROM delivery
+    WHERE state = 'due' AND (created_at, id) > (?1, ?2)
+    ORDER BY created_at, id
+    LIMIT ?3";
 
-/// How deliveries are held back now, each way once.
+/// What is owed after this one, whenever it is due, in the order in which it was made; `limit` at
+/// most. Holding back does not change that order.
 ///
 /// # Errors
 /// That of SQLite.
-pub fn holds(tx: &ReadTx<'_>, now: Timestamp) -> Result<Vec<Held>> {
-    let doing = Doing::on("delivery", "list what is held back");
-    tx.rows(doing, HOLDS, [now.as_millis()], |row| {
-        Ok(Held {
-            hold: Hold {
-                by: row.get("held_by")?,
-                until: row.time("next_at")?,
-            },
+pub fn owed(
+    tx: &ReadTx<'_>,
+    (created_at, id): (Timestamp, DeliveryId),
+    limit: u32,
+) -> Result<Vec<Owed>> {
+    let doing = Doing::on("delivery", "list what is owed");
+    tx.rows(doing, OWED, (created_at.as_millis(), id.0, limit), |row| {
+        Ok(Owed {
+            id: DeliveryId(row.get("id")?),
+            event: row.get::<Option<i64>>("event_id")?.map(EventId),
+            endpoint: row.get("endpoint")?,
             trigger: row.get("trigger")?,
+            order_key: row.get("order_key")?,
             severity: row.get("severity")?,
+            created_at: row.time("created_at")?,
+            next_at: row.time("next_at")?,
+            held_by: row.get("held_by")?,
         })
     })
 }
 
-const HOLD_AGAIN: &str = "\
-    UPDATE delivery SET held_by = :new, next_at = :until, owed_at = :until
-    WHERE state = 'due' AND held_by = :by AND trigger = :trigger AND next_at = :former
-      AND severity = :severity";
+const HOLDS_ANY: &str = "\
+    SELECT 1 AS one FROM delivery INDEXED BY delivery_held
+    WHERE state = 'due' AND held_by IS NOT NULL
+    LIMIT 1";
 
-/// Holds these back otherwise, or from now on no more.
+/// Whether anything is held back, or was until its time came.
 ///
 /// # Errors
 /// That of SQLite.
-pub fn hold_again(
-    tx: &WriteTx<'_>,
-    held: &Held,
-    other: Option<&Hold>,
-    now: Timestamp,
-) -> Result<usize> {
-    let params = named_params! {
-        ":by": held.hold.by,
-        ":former": held.hold.until.as_millis(),
-        ":trigger": held.trigger,
-        ":severity": held.severity,
-        ":new": other.map(|hold| &hold.by),
-        ":until": other.map_or(now, |hold| hold.until).as_millis(),
-    };
-    tx.execute(Doing::on("delivery", "hold otherwise"), HOLD_AGAIN, params)
+pub fn holds_any(tx: &ReadTx<'_>) -> Result<bool> {
+    let doing = Doing::on("delivery", "look for what is held back");
+    let found = tx.row(doing, HOLDS_ANY, [], |row| row.get::<i64>("one"))?;
+    Ok(found.is_some())
+}
+
+const LET_GO: &str = "\
+    UPDATE delivery SET held_by = NULL, next_at = :now, owed_at = :now
+    WHERE id = :id AND state = 'due'";
+
+/// Holds a delivery back no more.
+///
+/// # Errors
+/// That of SQLite.
+pub fn let_go(tx: &WriteTx<'_>, id: DeliveryId, now: Timestamp) -> Result<()> {
+    let params = named_params! { ":id": id.0, ":now": now.as_millis() };
+    tx.execute(Doing::on("delivery", "let go"), LET_GO, params)?;
+    Ok(())
+}
+
+const LAST_URGENT: &str = "\
+    SELECT max(id) AS last FROM delivery
+    WHERE endpoint = ?1 AND order_key = ?2 AND state = 'due' AND held_by IS NULL
+      AND severity <= 2";
+
+/// The last delivery of this endpoint and key that is critical or more urgent and not held back:
+/// what comes before it has to go first.
+///
+/// # Errors
+/// That of SQLite.
+pub fn last_urgent(tx: &ReadTx<'_>, endpoint: &str, key: &str) -> Result<Option<DeliveryId>> {
+    let doing = Doing::on("delivery", "look for what is urgent");
+    let found = tx.row(doing, LAST_URGENT, (endpoint, key), |row| {
+        row.get::<Option<i64>>("last")
+    })?;
+    Ok(found.flatten().map(DeliveryId))
 }
 
 const HURRY: &str = "\
@@ -263,6 +307,20 @@ const REPLACE: &str = "\
 pub fn replace(tx: &WriteTx<'_>, endpoint: &str, trigger: &str, uid: &str) -> Result<usize> {
     let params = named_params! { ":endpoint": endpoint, ":trigger": trigger, ":uid": uid };
     tx.execute(Doing::on("delivery", "replace"), REPLACE, params)
+}
+
+const IS_KNOWN: &str = "SELECT 1 AS one FROM delivery WHERE endpoint = ?1 AND uid = ?2";
+
+/// Whether an endpoint has, or is owed, this uid.
+///
+/// # Errors
+/// That of SQLite.
+pub fn is_known(tx: &ReadTx<'_>, endpoint: &str, uid: &str) -> Result<bool> {
+    let doing = Doing::on("delivery", "look for one");
+    let found = tx.row(doing, IS_KNOWN, (endpoint, uid), |row| {
+        row.get::<i64>("one")
+    })?;
+    Ok(found.is_some())
 }
 
 const IS_DUE: &str = "\
